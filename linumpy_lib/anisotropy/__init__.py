@@ -1,1 +1,1 @@
-
+"""Structure tensor anisotropy: tensors, eigenvalues, measures and directions."""

@@ -1,0 +1,1 @@
+"""Pipeline steps of the anisotropy workflow, one module for each script in bin/."""

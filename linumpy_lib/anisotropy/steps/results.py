@@ -1,0 +1,28 @@
+"""Names of the anisotropy results, in one place."""
+
+from __future__ import annotations
+
+MEASURES = "{name}_measures.ome.zarr"
+PRINCIPAL_DIR = "{name}_principal_dir.ome.zarr"
+FIBRE_DIR = "{name}_fibre_dir.ome.zarr"
+MASK = "{name}_mask.ome.zarr"
+EIGENVALUES = "{name}_eigenvalues.ome.zarr"
+STATISTICS = "{name}_statistics.json"
+NPZ = "{name}_anisotropy.npz"
+PREVIEW = "{name}_preview.png"
+REPORT = "{name}_anisotropy_report.html"
+
+OUTPUTS = {
+    MEASURES: "FA, CL, CP, CS, CPnorm and lambda2/lambda3 (c,z,y,x float16)",
+    PRINCIPAL_DIR: "direction of most change, normal of sheets (c=3 in z,y,x order, float16)",
+    FIBRE_DIR: "direction of least change, axis of fibres (c=3 in z,y,x order, float16)",
+    MASK: "1 where the measures are defined (uint8)",
+    EIGENVALUES: "eigenvalues, largest first (c=3, float32), with --anisotropy_eigenvalues true",
+    STATISTICS: "histograms, mean orientation tensors, dominant directions",
+    NPZ: "all maps as one NumPy archive, with --anisotropy_npz true",
+}
+
+CHANNELS = ("fa", "cl", "cp", "cs", "cp_norm", "lambda2_ratio")
+CHUNK = (64, 64, 64)
+# One region holds all outputs at once, 25 bytes per voxel (37 with eigenvalues): 210 MB.
+SHARD = (128, 256, 256)

@@ -1,0 +1,389 @@
+"""What surrounds every step, once: command line, reading, device, threads, progress, provenance, atomic results.
+
+A script of `bin/` imports a :class:`Step` and hands it to :func:`run`. The step's function receives its inputs, one
+frozen parameter object and a :class:`Task`, which names the places for its results.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import os
+import shutil
+import signal
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import FrameType
+from typing import Any, Literal
+
+from linumpy_lib import __version__
+from linumpy_lib.errors import InputError, OutputError, ParameterError, PipelineError
+from linumpy_lib.params import Parameters, as_json, fields, suggest, to_text, unit
+from linumpy_lib.provenance import code_hash, provenance
+
+STUB_SIZE = 16
+VOLUME_ENDINGS = (
+    *(".ome.zarr.zip", ".ome.zarr", ".zarr.zip", ".zarr"),
+    *(".ome.tiff", ".ome.tif", ".tiff", ".tif", ".nii.gz", ".nii", ".nrrd"),
+)
+EXIT_ERROR = 1
+EXIT_USAGE = 2
+EXIT_OUT_OF_MEMORY = 137
+EXIT_TERMINATED = 143
+
+
+@dataclass(frozen=True)
+class Input:
+    """One input of a step, given as ``--<name>``.
+
+    Parameters
+    ----------
+    name : str
+        Name of the option and of the keyword that the function receives.
+    help : str
+        What it is, in one line.
+    kind : {'volume', 'path', 'paths'}
+        A volume is opened before the step runs; a path is handed over as it is.
+    required : bool
+        An absent optional input arrives as None.
+    """
+
+    name: str
+    help: str
+    kind: Literal["volume", "path", "paths"] = "volume"
+    required: bool = True
+
+
+@dataclass(frozen=True)
+class Step:
+    """A step of the pipeline: a function, its parameters, what it reads and what it writes.
+
+    Parameters
+    ----------
+    name : str
+        The one name of function, script, process and tests.
+    function : callable
+        Called as ``function(<inputs by name>, parameters=..., task=...)``.
+    parameters : type of Parameters
+        The parameters it owns.
+    summary : str
+        First line of its help.
+    description : str
+        What it does and how to read its results.
+    inputs : tuple of Input
+        What it reads.
+    outputs : dict of str to str
+        File name patterns (``"{name}_mask.ome.zarr"``) and what each holds.
+    devices : tuple of str
+        Computing devices that it can use.
+    slabs : bool
+        Whether several tasks can share one volume (``--slab I/N``).
+    """
+
+    name: str
+    function: Callable[..., None]
+    parameters: type[Parameters]
+    summary: str
+    description: str
+    inputs: tuple[Input, ...]
+    outputs: dict[str, str]
+    devices: tuple[str, ...] = ("cpu",)
+    slabs: bool = False
+
+
+@dataclass
+class Task:
+    """What a step may know of its surroundings, and where its results go.
+
+    Results are written below a hidden folder and take their final names together, when the step has succeeded.
+    """
+
+    step: str
+    name: str
+    output: Path
+    device: str
+    threads: int
+    provenance: dict[str, Any]
+    slab: tuple[int, int] = (0, 1)
+    progress: bool = True
+    stub: bool = False
+    metrics: dict[str, dict[str, Any]] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+    _staging: Path | None = None
+
+    @property
+    def staging(self) -> Path:
+        """Hidden folder on the output's file system that holds unfinished results."""
+        if self._staging is None:
+            self._staging = self.output / f".{self.name}.{self.step}.{os.getpid()}.unfinished"
+            try:
+                self._staging.mkdir(parents=True)
+            except OSError as error:
+                raise OutputError(
+                    f"{self.output}: cannot create the output folder ({error.strerror}); choose a folder that you may "
+                    "write to with --output"
+                ) from None
+        return self._staging
+
+    def path(self, pattern: str) -> Path:
+        """Return the place to write a result to, from its file name pattern in the step's declaration."""
+        return self.staging / pattern.format(name=self.name)
+
+    def note(self, text: str) -> None:
+        """Tell the user something they should know; it is logged and kept in the metrics and the report."""
+        if text not in self.notes:
+            self.notes.append(text)
+            print(f"note: {text}", file=sys.stderr, flush=True)
+
+    def metric(
+        self,
+        name: str,
+        value: float | int | str | None,
+        unit: str = "",
+        *,
+        status: Literal["ok", "warning", "error", "info"] = "info",
+        thresholds: dict[str, float] | None = None,
+    ) -> None:
+        """Record one figure about the result."""
+        self.metrics[name] = {"value": value, "unit": unit, "status": status, "thresholds": thresholds or {}}
+
+    def finish(self) -> list[Path]:
+        """Give every result its final name; return them."""
+        summary = {
+            "step": self.step,
+            "name": self.name,
+            "device": self.device,
+            "metrics": self.metrics,
+            "notes": self.notes,
+            "provenance": self.provenance,
+        }
+        self.path(f"{{name}}_{self.step}_metrics.json").write_text(json.dumps(summary, indent=1, sort_keys=True) + "\n")
+        results = []
+        for unfinished in sorted(self.staging.iterdir()):
+            final = self.output / unfinished.name
+            if final.is_dir() and not final.is_symlink():
+                shutil.rmtree(final)
+            os.replace(unfinished, final)
+            results.append(final)
+        self.staging.rmdir()
+        return results
+
+    def discard(self) -> None:
+        """Remove unfinished results."""
+        if self._staging is not None:
+            shutil.rmtree(self._staging, ignore_errors=True)
+
+
+def _parser(step: Step) -> argparse.ArgumentParser:
+    outputs = "\n".join(f"  {pattern.format(name='NAME'):42s} {text}" for pattern, text in step.outputs.items())
+    parser = argparse.ArgumentParser(
+        prog=f"{step.name}.py",
+        description=f"{step.summary}\n\n{step.description}",
+        epilog=f"results in the output folder:\n{outputs}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    files = parser.add_argument_group("input and output")
+    for item in step.inputs:
+        files.add_argument(
+            f"--{item.name}",
+            metavar="PATH",
+            required=item.required,
+            nargs="+" if item.kind == "paths" else None,
+            help=item.help,
+        )
+    files.add_argument("--output", metavar="FOLDER", default=".", help="folder for the results (default: here)")
+    files.add_argument("--name", help="name of the results (default: from the first input)")
+    if step.slabs:
+        files.add_argument(
+            "--slab", metavar="I/N", default="1/1", help="work on part I of N along z only; gather the parts afterwards"
+        )
+    own = parser.add_argument_group("parameters of this step")
+    for name, info in fields(step.parameters):
+        text = f"{info.description} (default: {to_text(info.default) or 'empty'}"
+        text += f"; unit: {unit(info)})" if unit(info) else ")"
+        own.add_argument(f"--{name}", metavar="VALUE", help=text.replace("%", "%%"))
+    place = parser.add_argument_group("computing")
+    if len(step.devices) > 1:
+        place.add_argument(
+            "--device",
+            default="auto",
+            choices=["auto", *step.devices],
+            help="computing device; auto takes the best one present (default: auto)",
+        )
+    place.add_argument(
+        "--processes",
+        metavar="N",
+        type=int,
+        default=0,
+        help="threads; 0 takes all cores (default: 0)",
+    )
+    place.add_argument("--quiet", action="store_true", help="no progress bar")
+    place.add_argument("--stub", action="store_true", help="work on a tiny corner of the input, to try the wiring")
+    place.add_argument("--code", metavar="HASH", help="stop unless the installed library has this content hash")
+    parser.add_argument("--version", action="version", version=f"linumpy-pipeline {__version__}")
+    return parser
+
+
+def _slab(text: str) -> tuple[int, int]:
+    try:
+        index, count = (int(part) for part in text.split("/"))
+    except ValueError:
+        raise ParameterError(f"parameter 'slab': '{text}' is not allowed: give I/N, for example 2/4") from None
+    if not 1 <= index <= count:
+        raise ParameterError(f"parameter 'slab': '{text}' is not allowed: I goes from 1 to N")
+    return index - 1, count
+
+
+def default_name(path: Path) -> str:
+    """Name results after an input: its file name without the endings of volumes."""
+    name = path.name
+    for ending in (
+        ".ome.zarr.zip",
+        ".ome.zarr",
+        ".zarr",
+        ".ome.tiff",
+        ".ome.tif",
+        ".tiff",
+        ".tif",
+        ".nii.gz",
+        ".nii",
+        ".nrrd",
+    ):
+        if name.lower().endswith(ending):
+            return name[: -len(ending)]
+    return name
+
+
+def available_threads() -> int:
+    """Count the cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def _open_inputs(step: Step, options: argparse.Namespace) -> tuple[dict[str, Any], dict[str, str]]:
+    from linumpy_lib.io import content_digest, open_volume
+
+    values: dict[str, Any] = {}
+    digests: dict[str, str] = {}
+    for item in step.inputs:
+        given = getattr(options, item.name)
+        if given is None:
+            values[item.name] = None
+            continue
+        paths = [Path(entry) for entry in (given if item.kind == "paths" else [given])]
+        for path in paths:
+            if not path.exists():
+                raise InputError(f"{path}: no such file or folder; check the path given with --{item.name}")
+        if item.kind == "volume":
+            volume = open_volume(paths[0])
+            values[item.name] = volume.corner(STUB_SIZE) if options.stub else volume
+        else:
+            values[item.name] = paths if item.kind == "paths" else paths[0]
+        digests[item.name] = content_digest(paths[0]) if len(paths) == 1 else ",".join(content_digest(p) for p in paths)
+    return values, digests
+
+
+@contextlib.contextmanager
+def _terminate_cleanly() -> Iterator[None]:
+    """Turn SIGTERM into an exception, so that unfinished results are removed."""
+
+    def stop(_number: int, _frame: FrameType | None) -> None:
+        raise SystemExit(EXIT_TERMINATED)
+
+    previous = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, previous)
+
+
+def execute(step: Step, argv: Sequence[str] | None = None) -> list[Path]:
+    """Run a step with command-line words and return its results.
+
+    Parameters
+    ----------
+    step : Step
+        What to run.
+    argv : sequence of str, optional
+        Words of the command line without the program's name.
+
+    Raises
+    ------
+    PipelineError
+        For anything the user can mend; nothing is left under a final name then.
+    """
+    parser = _parser(step)
+    options, unknown = parser.parse_known_args(argv)
+    if unknown:
+        known = [action.option_strings[0].lstrip("-") for action in parser._actions if action.option_strings]
+        raise ParameterError(
+            "; ".join(f"unknown option '{word}'{suggest(word.lstrip('-'), known)}" for word in unknown)
+        )
+    given = {name: getattr(options, name) for name, _ in fields(step.parameters) if getattr(options, name) is not None}
+    parameters = step.parameters.parse(given)
+    script = Path(sys.argv[0]).resolve()
+    code = code_hash(script) if script.name == f"{step.name}.py" else ""
+    if options.code and code and options.code != code:
+        raise ParameterError(
+            f"parameter 'code': the installed library has hash {code}, not {options.code}; the container or "
+            "the environment differs from the pipeline: run 'make setup' or build the image again"
+        )
+    device = "cpu"
+    if len(step.devices) > 1:
+        from linumpy_lib.device import get_device
+
+        chosen = get_device(options.device)
+        if chosen.name not in step.devices:
+            chosen = get_device("cpu")
+        device = chosen.name
+        print(f"device: {device}", file=sys.stderr, flush=True)
+    if options.processes < 0:
+        raise ParameterError(f"parameter 'processes': {options.processes} is not allowed: 0 or more")
+    inputs, digests = _open_inputs(step, options)
+    first = next((getattr(options, item.name) for item in step.inputs if getattr(options, item.name)), None)
+    first = first[0] if isinstance(first, list) else first
+    task = Task(
+        step=step.name,
+        name=options.name or (default_name(Path(first)) if first else step.name),
+        output=Path(options.output),
+        device=device,
+        threads=options.processes or available_threads(),
+        provenance=provenance(step.name, as_json(parameters), code=code, inputs=digests, device=device),
+        slab=_slab(options.slab) if step.slabs else (0, 1),
+        progress=not options.quiet,
+        stub=options.stub,
+    )
+    try:
+        step.function(**inputs, parameters=parameters, task=task)
+        return task.finish()
+    finally:
+        task.discard()
+
+
+def run(step: Step, argv: Sequence[str] | None = None) -> None:
+    """Run a step as a program: results on success, one clear line and a non-zero status otherwise."""
+    try:
+        with _terminate_cleanly():
+            for result in execute(step, argv):
+                print(result)
+    except PipelineError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(EXIT_ERROR)
+    except MemoryError:
+        print("error: out of memory; give the task more memory or fewer threads (--processes)", file=sys.stderr)
+        sys.exit(EXIT_OUT_OF_MEMORY)
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        print(
+            f"error: {where}{error.strerror or error}; check the path, its permissions and the free space",
+            file=sys.stderr,
+        )
+        sys.exit(EXIT_ERROR)
+    except KeyboardInterrupt:
+        print("error: interrupted; nothing was written under a final name", file=sys.stderr)
+        sys.exit(130)

@@ -1,0 +1,1 @@
+"""Pipeline steps that simulate acquisitions, one module for each script in bin/."""
