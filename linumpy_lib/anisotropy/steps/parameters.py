@@ -54,7 +54,7 @@ class ComputeAnisotropyParameters(Parameters):
     anisotropy_mask_threshold: Annotated[
         float,
         Field(
-            description="Voxels at or below this fraction of the value range count as background and get no measures",
+            description="Voxels below this fraction of the value range count as background and get no measures",
             ge=0,
             le=1,
             json_schema_extra={"unit": "fraction of the value range"},
