@@ -5,7 +5,6 @@ SHELL := /bin/bash
 MAKEFLAGS += --no-print-directory
 
 SETUP := conf/setup/setup.sh
-PYTHON_FILES := linumpy_lib $(wildcard bin tests bench docs)
 # Extra arguments for pytest, nextflow or the benchmark: make test ARGS='-k storage'
 ARGS ?=
 
@@ -27,8 +26,8 @@ setup-dev:
 
 .PHONY: check
 check: setup-dev  ## static checks: format, lint, types, import rules, generated files, Nextflow syntax
-	.venv/bin/ruff format --check $(PYTHON_FILES)
-	.venv/bin/ruff check $(PYTHON_FILES)
+	.venv/bin/ruff format --check
+	.venv/bin/ruff check
 	.venv/bin/mypy
 	.venv/bin/lint-imports --no-logo
 	.venv/bin/python -m linumpy_lib.generate --check
