@@ -4,7 +4,9 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 MAKEFLAGS += --no-print-directory
 
+# An environment of your own instead of .venv: make test-gpu SETUP=: BIN=/path/to/bin
 SETUP := conf/setup/setup.sh
+BIN := .venv/bin
 # Extra arguments for pytest, nextflow or the benchmark: make test ARGS='-k storage'
 ARGS ?=
 
@@ -18,38 +20,37 @@ setup:  ## make .venv with the locked packages and nextflow; EXTRAS='viewer torc
 
 .PHONY: demo
 demo: setup  ## run the demo profile into demo_results/
-	@.venv/bin/nextflow run main.nf -profile demo,cpu --output demo_results $(ARGS)
-
-.PHONY: setup-dev
-setup-dev:
-	@$(SETUP) dev torch
+	@$(BIN)/nextflow run main.nf -profile demo,cpu --output demo_results $(ARGS)
 
 .PHONY: check
-check: setup-dev  ## static checks: format, lint, types, import rules, generated files, Nextflow syntax
-	.venv/bin/ruff format --check
-	.venv/bin/ruff check
-	.venv/bin/mypy
-	.venv/bin/lint-imports --no-logo
-	.venv/bin/python -m linumpy_lib.generate --check
-	.venv/bin/shellcheck conf/setup/nextflow conf/setup/*.sh .ci/run
+check:  ## static checks: format, lint, types, import rules, generated files, Nextflow syntax
+	@$(SETUP) dev
+	$(BIN)/ruff format --check
+	$(BIN)/ruff check
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo
+	$(BIN)/python -m linumpy_lib.generate --check
+	$(BIN)/shellcheck conf/setup/nextflow conf/setup/*.sh .ci/run
 	conf/setup/lint_nextflow.sh
 
 .PHONY: test
 test: check  ## make check, then every test that needs no special hardware
-	@.venv/bin/python -m pytest -n 2 -m "not gpu" $(ARGS)
+	@$(SETUP) dev torch
+	@$(BIN)/python -m pytest -n 2 -m "not gpu" $(ARGS)
 
 .PHONY: test-gpu
 test-gpu:  ## the tests that need a CUDA device
-	@$(SETUP) dev torch gpu
-	@.venv/bin/python -m pytest -m gpu $(ARGS)
+	@$(SETUP) dev gpu
+	@$(BIN)/python -m pytest -m gpu $(ARGS)
 
 .PHONY: params
 params: setup  ## regenerate conf/params.config, nextflow_schema.json and docs/parameters.md
-	@.venv/bin/python -m linumpy_lib.generate
+	@$(BIN)/python -m linumpy_lib.generate
 
 .PHONY: docs
-docs: setup-dev  ## build the documentation into site/
-	@.venv/bin/python -m sphinx --fail-on-warning --keep-going --quiet docs site
+docs:  ## build the documentation into site/
+	@$(SETUP) dev
+	@$(BIN)/python -m sphinx --fail-on-warning --keep-going --quiet docs site
 	@echo "docs: site/index.html"
 
 .PHONY: lock
@@ -57,7 +58,7 @@ lock:  ## recompile the requirements*.lock files (needs uv)
 	@conf/setup/lock.sh
 
 .PHONY: clean
-clean:  ## remove everything that this Makefile makes, .venv included
-	@rm -rf .venv site build dist *.egg-info work .nextflow .nextflow.log* demo_results \
+clean:  ## remove .venv, caches, built pages and demo_results/ (work/ of your own runs stays)
+	@rm -rf .venv site build dist *.egg-info demo_results \
 	    .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .numba_cache
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +

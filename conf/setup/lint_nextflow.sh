@@ -31,8 +31,8 @@ if [[ ! -d $jars ]]; then
         exit 1
     }
     rm -rf "$jars.part"
-    mvn -B -q -C -f "$tool/pom.xml" dependency:copy-dependencies -DincludeScope=runtime -DoutputDirectory="$PWD/$jars.part" |
-        sed 's/\x1b\[[0-9;]*m//g'
+    mvn -B -q -C -f "$tool/pom.xml" dependency:copy-dependencies -DincludeScope=runtime -DoutputDirectory="$PWD/$jars.part" |&
+        sed 's/\x1b\[[0-9;]*m//g' >&2
     mv "$jars.part" "$jars"
 fi
 "${JAVA_HOME:+$JAVA_HOME/bin/}java" -cp "$jars/*" "$tool/NfLint.java" "${files[@]}"

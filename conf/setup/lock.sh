@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Recompiles the requirements*.lock files from pyproject.toml (needs uv). `make lock` calls it.
 #
-# One resolution of everything comes first and constrains the others, so that every lock names the same versions and
-# any of them can be installed over any other. Locks hold names, versions, markers and hashes; never an index or a path.
+# One resolution of everything comes first and constrains the others, so that the locks name the same versions and any of
+# them can be installed over any other. Locks hold names, versions, markers and hashes; never an index or a path.
 set -euo pipefail
 cd -- "$(dirname -- "${BASH_SOURCE[0]}")/../.."
 command -v uv >/dev/null || {
@@ -26,9 +26,11 @@ compile() {
             --no-emit-index-url --no-emit-find-links --override "$without" "${@}" pyproject.toml -
 }
 
-extras=(dev gpu torch viewer)
+extras=(dev torch viewer)
 compile --upgrade "${extras[@]/#/--extra=}" --output-file "$all"
 compile --generate-hashes --constraint "$all" --output-file requirements.lock
 for extra in "${extras[@]}"; do
     compile --generate-hashes --constraint "$all" --extra "$extra" --output-file "requirements-$extra.lock"
 done
+# CuPy's CUDA 12 and torch's CUDA 13 ask for two versions of the metapackage cuda-toolkit; the libraries lie apart.
+compile --generate-hashes --constraint requirements.lock --extra gpu --output-file requirements-gpu.lock

@@ -101,7 +101,7 @@ install_nextflow() {
     rm -rf "$jars"
     for attempt in 1 2 3; do
         if mvn -B -q -C -f conf/setup/pom.xml dependency:copy-dependencies \
-            -DincludeScope=runtime -DoutputDirectory="$PWD/$jars" | sed 's/\x1b\[[0-9;]*m//g'; then
+            -DincludeScope=runtime -DoutputDirectory="$PWD/$jars" |& sed 's/\x1b\[[0-9;]*m//g' >&2; then
             .venv/bin/nextflow -version >/dev/null
             cp conf/setup/pom.xml "$stamps/pom.xml"
             return
