@@ -1,0 +1,64 @@
+# `make` lists the targets. Each one sets up what it needs first; nothing is written outside this folder but caches.
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+# An environment of your own instead of .venv: make test-gpu SETUP=: BIN=/path/to/bin
+SETUP := conf/setup/setup.sh
+BIN := .venv/bin
+# Extra arguments for pytest, nextflow or the benchmark: make test ARGS='-k storage'
+ARGS ?=
+
+.PHONY: help
+help:  ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: setup
+setup:  ## make .venv with the locked packages and nextflow; EXTRAS='viewer torch gpu dev' adds to it
+	@$(SETUP) $(EXTRAS)
+
+.PHONY: demo
+demo: setup  ## run the demo profile into demo_results/
+	@$(BIN)/nextflow run main.nf -profile demo,cpu --output demo_results $(ARGS)
+
+.PHONY: check
+check:  ## static checks: format, lint, types, import rules, generated files, Nextflow syntax
+	@$(SETUP) dev
+	$(BIN)/ruff format --check
+	$(BIN)/ruff check
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo
+	$(BIN)/python -m linumpy_lib.generate --check
+	$(BIN)/shellcheck conf/setup/nextflow conf/setup/*.sh .ci/run
+	conf/setup/lint_nextflow.sh
+
+.PHONY: test
+test: check  ## make check, then every test that needs no special hardware
+	@$(SETUP) dev torch
+	@$(BIN)/python -m pytest -n 2 -m "not gpu" $(ARGS)
+
+.PHONY: test-gpu
+test-gpu:  ## the tests that need a CUDA device
+	@$(SETUP) dev gpu
+	@$(BIN)/python -m pytest -m gpu $(ARGS)
+
+.PHONY: params
+params: setup  ## regenerate conf/params.config, nextflow_schema.json and docs/parameters.md
+	@$(BIN)/python -m linumpy_lib.generate
+
+.PHONY: docs
+docs:  ## build the documentation into site/
+	@$(SETUP) dev
+	@$(BIN)/python -m sphinx --fail-on-warning --keep-going --quiet docs site
+	@echo "docs: site/index.html"
+
+.PHONY: lock
+lock:  ## recompile the requirements*.lock files (needs uv)
+	@conf/setup/lock.sh
+
+.PHONY: clean
+clean:  ## remove .venv, caches, built pages and demo_results/ (work/ of your own runs stays)
+	@rm -rf .venv site build dist *.egg-info demo_results \
+	    .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .numba_cache
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,154 @@
+"""NRRD volumes: raw data are memory-mapped, compressed ones read whole on first use."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from linumpy_lib.errors import InputError
+from linumpy_lib.io.lazy import Array, ArraySource, LazyArray, Region, Source
+from linumpy_lib.io.units import known_spacing
+from linumpy_lib.io.volume import Level, Volume, canonical
+
+_DOMAIN_KINDS = ("domain", "space", "none", "???")
+
+
+def open_nrrd(path: Path) -> Volume:
+    """Open an NRRD file or a detached header (.nhdr).
+
+    The spacing comes from `space directions` or `spacings`, and only if `space units` or `units` name a length.
+
+    Raises
+    ------
+    InputError
+        If the header is corrupt, the data are shorter than it says, or it is no volume.
+    """
+    import nrrd
+
+    try:
+        header: dict[str, Any] = nrrd.read_header(str(path))
+        sizes = [int(n) for n in header["sizes"]]
+        encoding = str(header["encoding"]).lower()
+        dtype = _dtype(header)
+    except (nrrd.NRRDError, ValueError, KeyError, OSError, TypeError, UnicodeDecodeError) as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise InputError(f"{path}: the NRRD header is corrupt ({reason}); export the file again") from None
+    shape = tuple(reversed(sizes))
+    if 0 in shape:
+        raise InputError(f"{path}: the array is empty, shape {shape}; export it again")
+    source: Source
+    if encoding == "raw":
+        source = _mapped(path, header, dtype, shape)
+    elif dtype.kind in "uif":
+        source = WholeNrrd(path, shape, dtype)
+    else:
+        source = ArraySource(np.empty((0,) * len(shape), dtype))
+    kinds = [str(kind).lower() for kind in header.get("kinds", ["domain"] * len(sizes))][::-1]
+    spatial = [k for k, kind in enumerate(kinds) if kind in _DOMAIN_KINDS]
+    others = [k for k in range(len(shape)) if k not in spatial]
+    if len(spatial) > 3 and not others:
+        spatial, others = spatial[-3:], spatial[:-3]
+    if len(spatial) > 3 or len(others) > 1:
+        raise InputError(
+            f"{path}: {len(shape)} axes of kinds {kinds[::-1]} are no volume; export z, y, x (and channels)"
+        )
+    letters = ["c"] * len(shape)
+    for position, axis in zip(spatial, "zyx"[3 - len(spatial) :], strict=True):
+        letters[position] = axis
+    lazy, axes, _ = canonical(source, "".join(letters), str(path))
+    return Volume(
+        array=LazyArray(lazy),
+        axes=axes,
+        spacing_um=_spacing(path, header, [len(shape) - 1 - k for k in spatial]),
+        origin_um=(0.0,) * len(spatial),
+        path=path,
+        levels=(Level("", (1.0,) * len(axes)),),
+    )
+
+
+def _dtype(header: dict[str, Any]) -> np.dtype[Any]:
+    import nrrd.reader
+
+    dtype: np.dtype[Any] = nrrd.reader._determine_datatype(header)
+    return dtype
+
+
+def _mapped(path: Path, header: dict[str, Any], dtype: np.dtype[Any], shape: tuple[int, ...]) -> Source:
+    detached = header.get("data file") or header.get("datafile")
+    data = path if detached is None else path.parent / str(detached)
+    if detached is not None and ((" " in str(detached) and not data.is_file()) or str(detached).upper() == "LIST"):
+        raise InputError(f"{path}: data spread over several files are not supported; join them in one raw file")
+    if not data.is_file():
+        raise InputError(f"{path}: its data file {data} is missing; put it beside the header")
+    need = int(np.prod(shape)) * dtype.itemsize
+    size = data.stat().st_size
+    if header.get("line skip") or header.get("lineskip"):
+        raise InputError(f"{path}: 'line skip' with raw data is not supported; use 'byte skip'")
+    skip = int(header.get("byte skip", header.get("byteskip", 0)))
+    offset = size - need if skip == -1 or detached is None else skip
+    if detached is None:
+        with path.open("rb") as handle:
+            offset = _header_end(handle.read(1 << 20)) + max(skip, 0)
+    if offset < 0 or offset + need > size:
+        raise InputError(f"{data}: the file is truncated, {size} bytes where {offset + need} are needed; copy it again")
+    mapped: Array = np.memmap(data, dtype, "r", offset, shape)
+    return ArraySource(mapped)
+
+
+def _header_end(head: bytes) -> int:
+    ends = [head.find(mark) + len(mark) for mark in (b"\n\n", b"\r\n\r\n") if mark in head]
+    return min(ends) if ends else len(head)
+
+
+def _spacing(path: Path, header: dict[str, Any], file_axes: list[int]) -> tuple[float, ...] | None:
+    """(z, y, x) in micrometres; `file_axes` are the axes of the header, fastest first, in that order."""
+    directions = header.get("space directions")
+    if directions is not None:
+        rows = np.asarray(directions, dtype=float)
+        scale = [float(np.linalg.norm(rows[k])) for k in file_axes]
+        units = list(header.get("space units", []))
+        if len(set(map(str, units))) > 1:
+            return None
+        names = [str(units[0]) if units else None] * len(file_axes)
+    elif "spacings" in header:
+        scale = [float(header["spacings"][k]) for k in file_axes]
+        units = list(header.get("units", header.get("space units", [])))
+        names = [str(units[k]) if k < len(units) else None for k in file_axes]
+    else:
+        return None
+    if any(np.isnan(step) for step in scale):
+        return None
+    return known_spacing(scale, [name.strip('"') if name else None for name in names], str(path))
+
+
+class WholeNrrd:
+    """Compressed or text data, which have no random access: read once, then kept."""
+
+    def __init__(self, path: Path, shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
+        self._path = path
+        self.shape = shape
+        self.dtype: np.dtype[Any] = dtype.newbyteorder("=")
+        self.chunks: tuple[int, ...] | None = None
+        self._values: Array | None = None
+
+    def read(self, region: Region) -> Array:
+        """Box of the array.
+
+        Raises
+        ------
+        InputError
+            If the data do not decode.
+        """
+        if self._values is None:
+            import zlib
+
+            import nrrd
+
+            try:
+                self._values = nrrd.read(str(self._path), index_order="C")[0]
+            except (nrrd.NRRDError, ValueError, OSError, EOFError, zlib.error) as error:
+                reason = (str(error).splitlines() or [type(error).__name__])[0]
+                raise InputError(f"{self._path}: the data are damaged ({reason}); export the file again") from None
+        return np.array(self._values[region], dtype=self.dtype, order="C")
