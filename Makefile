@@ -23,7 +23,7 @@ demo: setup  ## run the demo profile into demo_results/
 	@$(BIN)/nextflow run main.nf -profile demo,cpu --output demo_results $(ARGS)
 
 .PHONY: check
-check:  ## static checks: format, lint, types, import rules, generated files, Nextflow syntax
+check:  ## static checks: format, lint, types, import rules, generated files, Nextflow syntax, documentation
 	@$(SETUP) dev
 	$(BIN)/ruff format --check
 	$(BIN)/ruff check
@@ -32,6 +32,7 @@ check:  ## static checks: format, lint, types, import rules, generated files, Ne
 	$(BIN)/python -m linumpy_lib.generate --check
 	$(BIN)/shellcheck conf/setup/nextflow conf/setup/*.sh .ci/run
 	conf/setup/lint_nextflow.sh
+	@$(MAKE) docs
 
 .PHONY: test
 test: check  ## make check, then every test that needs no special hardware
