@@ -44,6 +44,14 @@ test-gpu:  ## the tests that need a CUDA device
 	@$(SETUP) dev gpu
 	@$(BIN)/python -m pytest -m gpu $(ARGS)
 
+.PHONY: bench
+bench:  ## every benchmark in bench/: tables here, JSON in bench/results/
+	@$(SETUP) dev
+	@for script in bench/bench_*.py; do \
+	    name=$$(basename "$$script" .py); \
+	    $(BIN)/python -m "bench.$$name" --json "bench/results/$$name.json" $(ARGS); \
+	done
+
 .PHONY: params
 params: setup  ## regenerate conf/params.config, nextflow_schema.json and docs/parameters.md
 	@$(BIN)/python -m linumpy_lib.generate
