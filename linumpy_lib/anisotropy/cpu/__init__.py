@@ -1,0 +1,1 @@
+"""Fused CPU kernels of the anisotropy maps (Numba). Importing this package does not import Numba."""

@@ -1,0 +1,280 @@
+"""One pass over a column of the volume: gradient products, their smoothing, eigen solver and measures, plane by plane along z.
+
+A tile is a y-x window of the output; its working set (a ring of input planes, one plane of products, a ring of smoothed
+planes) stays in the cache whatever the depth. Outside the array the image counts as its nearest voxel for the gradient,
+and the gradient products count as their nearest voxel for the smoothing, which is what two `scipy.ndimage` passes with ``mode="nearest"`` do.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numba.core import types
+
+from linumpy_lib.anisotropy.cpu import solver
+from linumpy_lib.anisotropy.cpu.fir import derive_row, smooth_and_derive_row, smooth_row, smooth_two_rows
+from linumpy_lib.anisotropy.cpu.jit import cached_kernel, inline_kernel, source_digest
+from linumpy_lib.anisotropy.cpu.simd import LANES, load, store
+
+PAD = 2 * LANES  # row filters work in steps of 32
+FIRST_VECTOR, LAST_VECTOR, EIGENVALUES, RESULT_ROWS = (
+    solver.FIRST_VECTOR,
+    solver.LAST_VECTOR,
+    solver.EIGENVALUES,
+    solver.RESULT_ROWS,
+)
+FLOAT32_MAX = np.float32(np.finfo(np.float32).max)
+
+
+@inline_kernel
+def round_up(n):
+    """Smallest multiple of the row step that is not below n."""
+    return (n + PAD - 1) // PAD * PAD
+
+
+@inline_kernel
+def clamp(i, size):
+    """Nearest valid index."""
+    return min(max(i, 0), size - 1)
+
+
+@inline_kernel
+def load_plane(out, at, pitch, plane, y0, x0, height, width, scale):
+    """Copy a window that may reach outside the plane, as finite float32."""
+    rows, columns = plane.shape
+    left = min(max(-x0, 0), width)
+    right = min(max(columns - x0, 0), width)
+    for j in range(height):
+        source = plane[clamp(y0 + j, rows)]
+        row = out[at + j * pitch : at + j * pitch + width]
+        inner = source[x0 + left : x0 + right]
+        for i in range(right - left):
+            value = np.float32(inner[i]) * scale
+            row[left + i] = value if abs(value) <= FLOAT32_MAX else np.float32(0)
+        for i in range(left):
+            row[i] = row[left]
+        for i in range(right, width):
+            row[i] = row[right - 1]
+
+
+@inline_kernel
+def put_row(out, source, start):
+    """Copy a row into an output of its own type; the last lanes overlap those before them instead of passing the end."""
+    count = out.shape[0]
+    if count >= LANES:
+        for x in range(0, count - LANES, LANES):
+            store(out, x, load(source, start + x))
+        store(out, count - LANES, load(source, start + count - LANES))
+    else:
+        scratch = np.empty(LANES, out.dtype)
+        store(scratch, 0, load(source, start))
+        out[:] = scratch[:count]
+
+
+@inline_kernel
+def foreground_row(flags, source, chosen, threshold, counts):
+    """Mark finite voxels above the threshold (and chosen by the caller's mask, if there is one); return how many."""
+    found = 0
+    masked = chosen.shape[0] == source.shape[0]
+    for i in range(source.shape[0]):
+        value = np.float32(source[i])
+        finite = abs(value) <= FLOAT32_MAX
+        keep = finite and value > threshold
+        if masked:
+            keep = keep and chosen[i] != 0
+        flags[i] = keep
+        found += keep
+        counts[0] += not finite
+    return found
+
+
+def _define(digest: str) -> Any:
+    def process_tile(
+        block, chosen, origin, window, taps, radii, scale, unscale, threshold, normalization,
+        measures, first, last, eigenvalues, mask, counts,
+    ):  # fmt: skip
+        """Fill the window (y0, y1, x0, x1 of the output) of every output plane."""
+        _ = digest
+        depth, rows, columns = block.shape
+        gz, gy, gx, tz, ty, tx = radii
+        smooth_z, odd_z, smooth_y, odd_y, smooth_x, odd_x, tensor_z, tensor_y, tensor_x = taps
+        planes_out = mask.shape[0]
+        y0 = origin[1] + window[0]
+        x0 = origin[2] + window[2]
+        height = window[1] - window[0]
+        width = window[3] - window[2]
+        # region of gradient products inside the array
+        py0 = max(0, y0 - ty)
+        py1 = min(rows, y0 + height + ty)
+        px0 = max(0, x0 - tx)
+        px1 = min(columns, x0 + width + tx)
+        pheight = py1 - py0
+        pwidth = px1 - px0
+        pleft = px0 - (x0 - tx)  # replicated columns before and after it
+        pright = x0 + width + tx - px1
+        eheight = pheight + 2 * gy
+        ewidth = pwidth + 2 * gx
+        epitch = round_up(ewidth) + PAD
+        ppitch = round_up(width + 2 * tx) + PAD
+        spitch = round_up(width)
+        ring = 2 * gz + 1
+        slots = 2 * tz + 2
+        images = np.zeros(ring * eheight * epitch, np.float32)
+        smooth_plane = np.zeros(eheight * epitch, np.float32)
+        odd_plane = np.zeros(eheight * epitch, np.float32)
+        line = np.zeros(2 * epitch, np.float32)
+        products = np.zeros((pheight * 6 + 1) * ppitch, np.float32)
+        pair = np.zeros(2 * ppitch, np.float32)
+        smoothed = np.zeros(slots * 6 * height * spitch, np.float32)
+        tensor = np.zeros(12 * spitch, np.float32)
+        result = np.zeros(RESULT_ROWS * spitch, np.float32)
+        gradient = np.zeros(3 * ppitch, np.float32)
+        flags = np.zeros(2 * spitch, np.uint8)
+        rows_z = np.zeros(2 * gz + 1, np.intp)
+        rows_y = np.zeros(2 * gy + 1, np.intp)
+        rows_x = np.arange(2 * gx + 1)
+        trows_z = np.zeros(2 * tz + 2, np.intp)
+        trows_y = np.zeros(2 * ty + 2, np.intp)
+        trows_x = np.arange(2 * tx + 1)
+        slot = 6 * height * spitch
+
+        all_chosen = np.zeros(0, np.uint8)
+        z_first = origin[0]
+        loaded = max(-1, max(0, z_first - tz) - gz - 1)
+        done = max(-1, z_first - tz - 1)
+        z = 0
+        while z < planes_out:
+            together = min(2, planes_out - z)
+            need = min(z_first + z + together - 1 + tz, depth - 1)
+            while done < need:
+                done += 1
+                while loaded < min(done + gz, depth - 1):
+                    loaded += 1
+                    load_plane(
+                        images,
+                        (loaded % ring) * eheight * epitch,
+                        epitch,
+                        block[loaded],
+                        py0 - gy,
+                        px0 - gx,
+                        eheight,
+                        ewidth,
+                        scale,
+                    )
+                for j in range(eheight):
+                    for t in range(ring):
+                        rows_z[t] = ((clamp(done + t - gz, depth) % ring) * eheight + j) * epitch
+                    smooth_and_derive_row(
+                        smooth_plane, odd_plane, j * epitch, j * epitch, images, rows_z, smooth_z, odd_z, gz, ewidth
+                    )
+                for j in range(pheight):
+                    for t in range(2 * gy + 1):
+                        rows_y[t] = (j + t) * epitch
+                    smooth_row(line, 0, odd_plane, rows_y, smooth_y, gy, ewidth)
+                    smooth_row(gradient, 0, line, rows_x, smooth_x, gx, pwidth)
+                    smooth_and_derive_row(line, line, 0, epitch, smooth_plane, rows_y, smooth_y, odd_y, gy, ewidth)
+                    derive_row(gradient, 2 * ppitch, line, rows_x, odd_x, gx, pwidth)
+                    for t in range(2 * gx + 1):
+                        rows_x[t] += epitch
+                    smooth_row(gradient, ppitch, line, rows_x, smooth_x, gx, pwidth)
+                    for t in range(2 * gx + 1):
+                        rows_x[t] -= epitch
+                    at = 6 * j * ppitch + pleft
+                    for i in range(0, pwidth, LANES):
+                        a = load(gradient, i)
+                        b = load(gradient, ppitch + i)
+                        c = load(gradient, 2 * ppitch + i)
+                        store(products, at + i, a * a)
+                        store(products, at + ppitch + i, b * b)
+                        store(products, at + 2 * ppitch + i, c * c)
+                        store(products, at + 3 * ppitch + i, a * b)
+                        store(products, at + 4 * ppitch + i, a * c)
+                        store(products, at + 5 * ppitch + i, b * c)
+                    for q in range(6):
+                        left = (6 * j + q) * ppitch
+                        for i in range(pleft):
+                            products[left + i] = products[left + pleft]
+                        for i in range(pleft + pwidth, pleft + pwidth + pright):
+                            products[left + i] = products[left + pleft + pwidth - 1]
+                base = (done % slots) * slot
+                for q in range(6):
+                    j = 0
+                    while j < height:
+                        for t in range(2 * ty + 2):
+                            trows_y[t] = (clamp(y0 + j - ty + t - py0, pheight) * 6 + q) * ppitch
+                        if j + 1 < height:
+                            smooth_two_rows(pair, 0, ppitch, products, trows_y, tensor_y, ty, width + 2 * tx)
+                            smooth_row(smoothed, base + (q * height + j) * spitch, pair, trows_x, tensor_x, tx, width)
+                            for t in range(2 * tx + 1):
+                                trows_x[t] += ppitch
+                            smooth_row(
+                                smoothed, base + (q * height + j + 1) * spitch, pair, trows_x, tensor_x, tx, width
+                            )
+                            for t in range(2 * tx + 1):
+                                trows_x[t] -= ppitch
+                        else:
+                            smooth_row(pair, 0, products, trows_y, tensor_y, ty, width + 2 * tx)
+                            smooth_row(smoothed, base + (q * height + j) * spitch, pair, trows_x, tensor_x, tx, width)
+                        j += 2
+            for j in range(height):
+                found = 0
+                for k in range(together):
+                    foreground = flags[k * spitch : k * spitch + width]
+                    source = block[z_first + z + k, y0 + j, x0 : x0 + width]
+                    if chosen.shape[0]:
+                        found += foreground_row(
+                            foreground, source, chosen[z + k, window[0] + j, window[2] : window[3]], threshold, counts
+                        )
+                    else:
+                        found += foreground_row(foreground, source, all_chosen, threshold, counts)
+                if found:
+                    for q in range(6):
+                        for t in range(2 * tz + 2):
+                            trows_z[t] = (clamp(z_first + z + t - tz, depth) % slots) * slot + (q * height + j) * spitch
+                        if together == 2:
+                            smooth_two_rows(
+                                tensor, q * spitch, (6 + q) * spitch, smoothed, trows_z, tensor_z, tz, width
+                            )
+                        else:
+                            smooth_row(tensor, q * spitch, smoothed, trows_z, tensor_z, tz, width)
+                for k in range(together):
+                    if found:
+                        solver.solve_rows(
+                            tensor[6 * k * spitch :], spitch, flags, k * spitch, result, width, normalization, unscale
+                        )
+                    else:
+                        result[:] = 0
+                    zk = z + k
+                    yj = window[0] + j
+                    if measures.shape[0]:
+                        for c in range(6):
+                            put_row(measures[c, zk, yj, window[2] : window[3]], result, c * spitch)
+                    if first.shape[0]:
+                        for c in range(3):
+                            put_row(first[c, zk, yj, window[2] : window[3]], result, (FIRST_VECTOR + c) * spitch)
+                    if last.shape[0]:
+                        for c in range(3):
+                            put_row(last[c, zk, yj, window[2] : window[3]], result, (LAST_VECTOR + c) * spitch)
+                    if eigenvalues.shape[0]:
+                        for c in range(3):
+                            put_row(eigenvalues[c, zk, yj, window[2] : window[3]], result, (EIGENVALUES + c) * spitch)
+                    mask[zk, yj, window[2] : window[3]] = flags[k * spitch : k * spitch + width]
+            z += together
+
+    return process_tile
+
+
+def compile_tile(input_type: str, half: bool) -> Any:
+    """Compile the kernel for one input type (``uint8``, ``uint16``, ``float32``) and float16 bits or float32 as output."""
+    volume = types.Array(getattr(types, input_type), 3, "C", readonly=True)  # read-only memory maps too
+    stored = types.Array(types.uint16 if half else types.float32, 4, "C")
+    taps = types.UniTuple(types.Array(types.float32, 1, "C", readonly=True), 9)
+    triple = types.UniTuple(types.intp, 3)
+    signature = types.void(
+        volume, types.Array(types.uint8, 3, "C", readonly=True), triple, types.UniTuple(types.intp, 4), taps,
+        types.UniTuple(types.intp, 6), types.float32, types.float32, types.float32, types.intp,
+        stored, stored, stored, types.Array(types.float32, 4, "C"), types.Array(types.uint8, 3, "C"),
+        types.Array(types.int64, 1, "C"),
+    )  # fmt: skip
+    return cached_kernel(_define(source_digest()), signature)
