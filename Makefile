@@ -23,7 +23,7 @@ demo: setup  ## run the demo profile into demo_results/
 	@$(BIN)/nextflow run main.nf -profile demo,cpu --output demo_results $(ARGS)
 
 .PHONY: check
-check:  ## static checks: format, lint, types, import rules, generated files, Nextflow syntax
+check:  ## static checks: format, lint, types, import rules, generated files, Nextflow syntax, documentation
 	@$(SETUP) dev
 	$(BIN)/ruff format --check
 	$(BIN)/ruff check
@@ -32,6 +32,7 @@ check:  ## static checks: format, lint, types, import rules, generated files, Ne
 	$(BIN)/python -m linumpy_lib.generate --check
 	$(BIN)/shellcheck conf/setup/nextflow conf/setup/*.sh .ci/run
 	conf/setup/lint_nextflow.sh
+	@$(MAKE) docs
 
 .PHONY: test
 test: check  ## make check, then every test that needs no special hardware
@@ -42,6 +43,14 @@ test: check  ## make check, then every test that needs no special hardware
 test-gpu:  ## the tests that need a CUDA device
 	@$(SETUP) dev gpu
 	@$(BIN)/python -m pytest -m gpu $(ARGS)
+
+.PHONY: bench
+bench:  ## every benchmark in bench/: tables here, JSON in bench/results/
+	@$(SETUP) dev
+	@for script in bench/bench_*.py; do \
+	    name=$$(basename "$$script" .py); \
+	    $(BIN)/python -m "bench.$$name" --json "bench/results/$$name.json" $(ARGS); \
+	done
 
 .PHONY: params
 params: setup  ## regenerate conf/params.config, nextflow_schema.json and docs/parameters.md

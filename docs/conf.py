@@ -16,7 +16,7 @@ extensions = [
 exclude_patterns = ["_build"]
 html_theme = "furo"
 html_title = f"{project} {version}"
-# Pages are read offline on clusters: nothing is fetched while building, and the pages link to no font service.
+# Building needs no network; in the pages only formulas do (MathJax).
 myst_enable_extensions = ["colon_fence", "deflist", "dollarmath"]
 myst_heading_anchors = 3
 napoleon_google_docstring = False

@@ -282,9 +282,9 @@ def _open_inputs(step: Step, options: argparse.Namespace) -> tuple[dict[str, Any
         if item.kind == "volume":
             volume = open_volume(paths[0])
             values[item.name] = volume.corner(STUB_SIZE) if options.stub else volume
+            digests[item.name] = content_digest(paths[0])
         else:
             values[item.name] = paths if item.kind == "paths" else paths[0]
-        digests[item.name] = content_digest(paths[0]) if len(paths) == 1 else ",".join(content_digest(p) for p in paths)
     return values, digests
 
 

@@ -72,7 +72,7 @@ class Device(ABC):
     def gaussian_filter(
         self, array: Any, sigma: float | Sequence[float], truncate: float = 4.0, mode: BorderMode = "nearest"
     ) -> Any:
-        """Smooth with a Gaussian along every axis; `sigma` in samples, radius ``int(truncate*sigma + 0.5)``; 0 leaves an axis alone."""
+        """Smooth with a Gaussian; `sigma` in samples (0 leaves an axis alone), radius ``int(truncate*sigma + 0.5)``."""
         sigmas = [float(sigma)] * array.ndim if isinstance(sigma, int | float) else [float(s) for s in sigma]
         if len(sigmas) != array.ndim:
             raise ValueError(f"{len(sigmas)} sigmas for an array of {array.ndim} axes")

@@ -170,8 +170,11 @@ class RunParameters(Parameters):
     gpus: Annotated[int, Field(description="GPU tasks at the same time on one machine", ge=1, le=64)] = 1
     anisotropy_slabs: Annotated[
         int,
-        Field(description="Tasks that share one volume in workflow anisotropy; 0 decides by its size", ge=0, le=4096),
+        Field(description="Workflow anisotropy: tasks that share one volume; 0 decides by its size", ge=0, le=4096),
     ] = 0
+    anisotropy_npz: Annotated[
+        bool, Field(description="Workflow anisotropy: write a compressed .npz with all maps too (slow for large volumes)")
+    ] = False
     publish_mode: Annotated[
         Literal["copy", "link"],
         Field(description="How results leave the work folder: real copies, or hard links (same file system only)"),

@@ -15,7 +15,7 @@ if [[ ! -e main.nf ]]; then
     exit 0
 fi
 
-if .venv/bin/nextflow help lint >/dev/null 2>&1; then
+if .venv/bin/nextflow help 2>/dev/null | grep -qE '^ +lint '; then
     exec .venv/bin/nextflow lint "${files[@]}"
 fi
 
@@ -35,4 +35,5 @@ if [[ ! -d $jars ]]; then
         sed 's/\x1b\[[0-9;]*m//g' >&2
     mv "$jars.part" "$jars"
 fi
-"${JAVA_HOME:+$JAVA_HOME/bin/}java" -cp "$jars/*" "$tool/NfLint.java" "${files[@]}"
+# With lib/ on the class path, its classes may use one another.
+"${JAVA_HOME:+$JAVA_HOME/bin/}java" -cp "$jars/*:lib" "$tool/NfLint.java" "${files[@]}"

@@ -44,7 +44,7 @@ class AnisotropyBlock:
 
 
 def allocate_block(shape: tuple[int, int, int], plan: AnisotropyPlan) -> AnisotropyBlock:
-    """Uninitialised arrays for one block, to be passed as `out` again and again (fresh pages cost about 3 ns per voxel)."""
+    """Make arrays for one block, to be passed as `out` again and again: fresh pages cost about 3 ns per voxel."""
 
     def array(name: str, channels: int, dtype: npt.DTypeLike) -> Any:
         return np.empty((channels, *shape), dtype) if name in plan.outputs else None

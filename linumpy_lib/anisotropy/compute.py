@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from linumpy_lib.anisotropy.block import anisotropy_block
 from linumpy_lib.anisotropy.measures import AnisotropyMeasures
-from linumpy_lib.anisotropy.plan import AnisotropyPlan
+from linumpy_lib.anisotropy.plan import MEASURES, AnisotropyPlan
 from linumpy_lib.anisotropy.tensor import check_volume
 from linumpy_lib.device import Device, resolve_device
 from linumpy_lib.errors import InputError
@@ -55,7 +55,7 @@ class Anisotropy(AnisotropyMeasures):
 
 
 def scale_exponent(array: npt.NDArray[Any]) -> int:
-    """Power of two that brings data of extreme range to order 1 (0 for ordinary data): their squares must fit float32."""
+    """Power of two that brings data of extreme range to order 1, as their squares must fit float32; else 0."""
     if array.dtype.kind != "f":
         return 0
     with np.errstate(invalid="ignore"):
@@ -147,12 +147,13 @@ def compute_anisotropy(
         else os.cpu_count()
     )
     block = anisotropy_block(array, whole, plan, threads=count or 1, mask=chosen, device=resolve_device(device))
-    assert block.measures is not None
+    assert block.measures is not None  # the plan asks for every output
     assert block.principal_dir is not None
     assert block.fibre_dir is not None
     assert block.eigenvalues is not None
+    measures = dict(zip(MEASURES, block.measures, strict=True))
     return Anisotropy(
-        *block.measures,
+        **measures,
         eigenvalues=block.eigenvalues,
         principal_dir=np.moveaxis(block.principal_dir, 0, -1),
         fibre_dir=np.moveaxis(block.fibre_dir, 0, -1),

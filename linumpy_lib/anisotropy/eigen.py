@@ -30,6 +30,7 @@ _COSINE_OF_THIRD = (
     5.096688677285584e-05,
     -5.3113676523798626e-06,
 )
+TIE_MARGIN = 1.00001
 _CHUNK = 1 << 16  # voxels whose temporaries stay in the cache
 
 
@@ -41,7 +42,8 @@ class EigenSystem(NamedTuple):
     eigenvalues : ndarray, (3, ...)
         Largest first, never negative.
     e1, e2, e3 : ndarray, (..., 3)
-        Components in z, y, x order; the component of largest magnitude is positive (ties: z before y before x).
+        Components in z, y, x order; the component of largest magnitude is positive (if they tie to
+        1e-5: z before y before x).
     """
 
     eigenvalues: npt.NDArray[np.floating]
@@ -65,8 +67,9 @@ class Solution(NamedTuple):
 def _with_sign(xp: Any, v: tuple[Any, Any, Any]) -> tuple[Any, Any, Any]:
     z, y, x = v
     az, ay, ax = xp.abs(z), xp.abs(y), xp.abs(x)
-    lead = xp.where(ay > az, y, z)
-    lead = xp.where(ax > xp.maximum(ay, az), x, lead)
+    # the margin makes a tie of what rounding made unequal, as at 45 degrees
+    lead = xp.where(ay > az * TIE_MARGIN, y, z)
+    lead = xp.where(ax > xp.maximum(ay, az) * TIE_MARGIN, x, lead)
     sign = xp.where(lead < 0, -1.0, 1.0)
     if sign.dtype != z.dtype:
         sign = sign.astype(z.dtype) if hasattr(sign, "astype") else sign.to(z.dtype)
@@ -90,8 +93,7 @@ def solve(xp: Any, tensor: tuple[Any, ...], epsilon: float) -> Solution:
         Machine epsilon of that type.
     """
     zz, yy, xx, zy, zx, yx = tensor
-    # 8 eps of the trace separates isotropic from not, beyond rounding
-    tiny = 8 * epsilon
+    tiny = epsilon  # of the trace: below it the tensor is isotropic to rounding
     one, zero = xp.zeros_like(zz) + 1, xp.zeros_like(zz)
     trace = zz + yy + xx
     regular = trace >= float(np.finfo(np.float32).tiny if epsilon > 1e-10 else np.finfo(np.float64).tiny)
@@ -150,7 +152,7 @@ def solve(xp: Any, tensor: tuple[Any, ...], epsilon: float) -> Solution:
     l1 = xp.maximum(xp.where(prolate, extreme, mean + radius), l2)
     e1 = tuple(xp.where(prolate, u, w) for u, w in zip((vz, vy, vx), big, strict=True))
     e3 = tuple(xp.where(prolate, u, w) for u, w in zip(small, (vz, vy, vx), strict=True))
-    return Solution(l1, l2, l3, _with_sign(xp, e1), _with_sign(xp, e3), trace, regular)  # type: ignore[arg-type]
+    return Solution(l1, l2, l3, _with_sign(xp, e1), _with_sign(xp, e3), trace, regular)
 
 
 def solve_on(device: Device, tensor: Any) -> Solution:
@@ -194,9 +196,7 @@ def eigen_decompose(tensor: npt.ArrayLike) -> EigenSystem:
     """
     array = np.asarray(tensor)
     if array.ndim < 1 or array.shape[0] != 6 or array.dtype.kind not in "fiu":
-        raise InputError(
-            f"tensor: shape {array.shape}, type {array.dtype}; expected 6 real components (zz, yy, xx, zy, zx, yx) first"
-        )
+        raise InputError(f"tensor: shape {array.shape}, type {array.dtype}; expected zz, yy, xx, zy, zx, yx first")
     dtype = np.float64 if array.dtype == np.float64 else np.float32
     flat = array.reshape(6, -1)
     count = flat.shape[1]

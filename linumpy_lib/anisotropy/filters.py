@@ -42,7 +42,7 @@ class AxisTaps(NamedTuple):
 
 
 def gaussian_taps(sigma_px: float, truncate: float = 4.0) -> npt.NDArray[np.float64]:
-    """Sampled Gaussian that sums to 1, radius ``int(truncate * sigma_px + 0.5)``."""
+    """Sample a Gaussian that sums to 1, radius ``int(truncate * sigma_px + 0.5)``."""
     radius = int(truncate * sigma_px + 0.5)
     if radius == 0:
         return np.ones(1)
@@ -52,7 +52,7 @@ def gaussian_taps(sigma_px: float, truncate: float = 4.0) -> npt.NDArray[np.floa
 
 
 def derivative_taps(sigma_px: float, truncate: float = 4.0) -> npt.NDArray[np.float64]:
-    """Sampled derivative of a Gaussian (per voxel); central differences below `SMALLEST_DERIVATIVE_SIGMA`."""
+    """Sample the derivative of a Gaussian (per voxel); central differences below `SMALLEST_DERIVATIVE_SIGMA`."""
     if sigma_px < SMALLEST_DERIVATIVE_SIGMA:
         return np.array([-0.5, 0.0, 0.5])
     taps = gaussian_taps(sigma_px, truncate)
@@ -90,7 +90,7 @@ def axis_taps(
     units: str = "voxel",
     truncate: float = 4.0,
 ) -> tuple[AxisTaps, AxisTaps, AxisTaps]:
-    """Filters of the structure tensor for each axis (z, y, x).
+    """Make the filters of the structure tensor for each axis (z, y, x).
 
     Parameters
     ----------
@@ -129,7 +129,7 @@ def axis_taps(
         coarse = [f"{a} {s:.2g}" for a, s in zip(AXES, sigma3, strict=True) if s < SMALLEST_DERIVATIVE_SIGMA]
         if coarse:
             warnings.warn(
-                f"sigma is under {SMALLEST_DERIVATIVE_SIGMA} voxels ({', '.join(coarse)}): central differences are used there",
+                f"sigma under {SMALLEST_DERIVATIVE_SIGMA} voxels ({', '.join(coarse)}): central differences there",
                 CoarseScaleWarning,
                 stacklevel=3,
             )

@@ -45,9 +45,9 @@ class AnisotropyPlan:
     dtype : {"float16", "float32"}
         Type of measures and directions (computing is float32, the cast comes last); eigenvalues are float32 always.
     scale_exponent : int
-        The data are multiplied by 2**scale_exponent before computing, and eigenvalues brought back: exact, and keeps
-        data of extreme range (below 1e-12 or above 1e12) away from float32's limits. Must be the same for every block
-        of a volume.
+        The data are multiplied by 2**scale_exponent before computing, and eigenvalues brought back (held at float32's
+        limits): exact, and keeps data of extreme range (below 1e-12 or above 1e12) computable. Must be the same for
+        every block of a volume.
     truncate : float
         Filter radius in standard deviations.
     """
@@ -88,6 +88,11 @@ class AnisotropyPlan:
     def halo(self) -> tuple[int, int, int]:
         """Voxels (z, y, x) on each side of an output block that its values depend on."""
         return self.taps[0].halo, self.taps[1].halo, self.taps[2].halo
+
+    @property
+    def eigenvalue_factor(self) -> float:
+        """What eigenvalues of the scaled data are multiplied by; no larger than float32 can hold."""
+        return min(2.0 ** min(-2 * self.scale_exponent, 128), float(np.finfo(np.float32).max))
 
     @property
     def np_dtype(self) -> np.dtype[np.floating]:

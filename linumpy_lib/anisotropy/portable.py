@@ -14,6 +14,8 @@ from linumpy_lib.anisotropy.plan import AnisotropyPlan
 from linumpy_lib.anisotropy.tensor import tensor_components
 from linumpy_lib.device import Device
 
+FLOAT32_MAX = float(np.finfo(np.float32).max)
+
 
 def compute_on_device(
     device: Device,
@@ -48,7 +50,7 @@ def compute_on_device(
     put(out.measures, measures_of(xp, s.l1, s.l2, s.l3, s.regular, plan.normalization))
     put(out.principal_dir, s.e1)
     put(out.fibre_dir, s.e3)
-    size = s.trace * 4.0**-plan.scale_exponent
+    size = xp.clip(s.trace * plan.eigenvalue_factor, 0.0, FLOAT32_MAX)
     put(out.eigenvalues, (s.l1 * size, s.l2 * size, s.l3 * size))
     out.mask[...] = device.to_numpy(keep)
     return nonfinite

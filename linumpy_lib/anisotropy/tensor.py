@@ -100,8 +100,11 @@ def structure_tensor(
     Notes
     -----
     Outside the volume the image counts as its nearest voxel for the gradient, and the gradient products count as theirs
-    for the window: the result of two `scipy.ndimage` passes with ``mode="nearest"``. J. Bigun, G. Granlund, ICCV 1987; W. Foerstner,
-    E. Guelch 1987.
+    for the window: the result of two `scipy.ndimage` passes with ``mode="nearest"``.
+
+    References
+    ----------
+    J. Bigun, G. Granlund, ICCV (1987) 433. W. Foerstner, E. Guelch, Proc. ISPRS (1987) 281.
     """
     array = check_volume(volume)
     taps = axis_taps(sigma, rho, spacing_um=spacing_um, gradient=gradient, units=units, truncate=truncate)

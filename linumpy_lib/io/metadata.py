@@ -82,12 +82,16 @@ def image_document(
     kind: str,
     provenance: Mapping[str, Any],
 ) -> dict[str, Any]:
-    """``zarr.json`` of the image group; the first voxel's centre moves by half a voxel as levels get coarser."""
+    """``zarr.json`` of the image group; the first voxel's centre moves by half a voxel as levels get coarser.
+
+    With method ``"sample"`` it does not move: each coarser voxel is the first of those that it stands for.
+    """
     lead = len(axes) - 3
     datasets = []
     for level, plan in enumerate(plans):
         centre = [
-            _exact(o + (s - b) / 2) for o, s, b in zip(origin_um, plan.spacing_um, plans[0].spacing_um, strict=True)
+            _exact(o if method == "sample" else o + (s - b) / 2)
+            for o, s, b in zip(origin_um, plan.spacing_um, plans[0].spacing_um, strict=True)
         ]
         datasets.append(
             {

@@ -12,7 +12,7 @@ import numpy as np
 
 from linumpy_lib.io.layout import LevelPlan, children
 from linumpy_lib.io.lazy import Array, Region, Source
-from linumpy_lib.io.reduce import area_mean, halve_mean, halve_mode, nearest, source_span
+from linumpy_lib.io.reduce import area_mean, halve_mean, halve_mode, halve_sample, nearest, source_span
 
 Emit = Callable[[int, tuple[int, ...], Array], None]
 # Input voxels read at once when a level is made from a stored one.
@@ -40,8 +40,8 @@ class HalvingPyramid:
     ----------
     plans : sequence of LevelPlan
         Levels of a halving chain.
-    kind : {"intensity", "labels"}
-        Mean or mode.
+    kind : {"intensity", "labels", "directions"}
+        Mean, mode or first voxel.
     emit : callable
         ``emit(level, shard_index, block)``, called once per coarser shard.
     pool : Executor
@@ -50,7 +50,7 @@ class HalvingPyramid:
 
     def __init__(self, plans: Sequence[LevelPlan], kind: str, emit: Emit, pool: Executor) -> None:
         self._plans, self._emit, self._pool = plans, emit, pool
-        self._reduce = halve_mode if kind == "labels" else halve_mean
+        self._reduce = {"intensity": halve_mean, "labels": halve_mode, "directions": halve_sample}[kind]
         self._open: list[dict[tuple[int, ...], Array]] = [{} for _ in plans]
         self._left: list[dict[tuple[int, ...], int]] = [{} for _ in plans]
 
@@ -110,15 +110,15 @@ def stored_level(
         Level to make; its factors need not be whole.
     extents : sequence of int
         Shape (z, y, x) of the finer level.
-    kind : {"intensity", "labels"}
-        Area-weighted mean or nearest.
+    kind : {"intensity", "labels", "directions"}
+        Area-weighted mean for intensities, else nearest.
     emit : callable
         ``emit(shard_index, block)``.
     pool : Executor
         Threads for the reduction.
     """
     lead = source.shape[:-3]
-    make = nearest if kind == "labels" else area_mean
+    make = area_mean if kind == "intensity" else nearest
     for index in itertools.product(*(range(n) for n in plan.grid)):
         region = plan.region(index)
         block = np.empty(lead + tuple(box.stop - box.start for box in region), source.dtype)

@@ -149,6 +149,11 @@ class Volume:
             return self
         return self.pick(c=channel)
 
+    def corner(self, size: int) -> Volume:
+        """Read the first `size` voxels along every spatial axis into memory, as a volume of one resolution."""
+        box = tuple(slice(0, size if axis in SPATIAL_AXES else None) for axis in self.axes)
+        return replace(self, array=LazyArray(ArraySource(self.read(box))), levels=(), level_index=0, _opener=None)
+
     def require_spacing(self) -> tuple[float, ...]:
         """Voxel size in micrometres.
 

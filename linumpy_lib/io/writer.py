@@ -27,7 +27,7 @@ from linumpy_lib.io.shards import DEFAULT_CODEC, codec_documents, write_shard
 from linumpy_lib.io.units import check_spacing
 from linumpy_lib.io.volume import CANONICAL_AXES
 
-KINDS = ("intensity", "labels")
+KINDS = ("intensity", "labels", "directions")
 # Voxels per axis of the coarsest level that the display window is computed from.
 _SAMPLES = 96
 
@@ -57,9 +57,10 @@ class VolumeWriter:
         ``"zyx"``, ``"czyx"``, ``"tzyx"`` or ``"tczyx"``.
     pyramid, levels, chunks, shards
         See `linumpy_lib.io.layout.plan_levels`. Chunks and shards are 1 along t and c.
-    kind : {"intensity", "labels"}
+    kind : {"intensity", "labels", "directions"}
         Intensities are averaged (rounded half to even, float32 sums for floats), labels take the most frequent value
-        (smallest of equals) where axes are halved and the nearest voxel elsewhere.
+        (smallest of equals) where axes are halved and the nearest voxel elsewhere; directions, whose sign has no
+        meaning, are sampled.
     codec : {"zstd-bitshuffle", "lz4", "zstd", "none"}
         Blosc zstd 3 with bit shuffle; Blosc lz4 with byte shuffle for scratch; plain zstd; nothing. Each chunk is
         followed by a CRC-32C.
@@ -301,7 +302,8 @@ class VolumeWriter:
             values.append(joined[np.isfinite(joined)])
         omero = metadata.omero_document(self.channel_names, self.ranges, values, self.kind)
         halved = self._chain == len(self.plans)
-        method = "mean" if self.kind == "intensity" else "mode" if halved else "nearest"
+        halving = {"intensity": "mean", "labels": "mode", "directions": "sample"}[self.kind]
+        method = halving if halved or self.kind == "intensity" else "nearest"
         document = metadata.image_document(
             self.name, self.axes, self.plans, self.origin_um, method, omero, self.kind, self.provenance
         )

@@ -15,7 +15,7 @@ PINNED = re.compile(r"[a-z0-9][a-z0-9._-]*==[\w.+!]+( ; [\w\s.'\"()<>=!*]+)? \\"
 HASH = re.compile(r"    --hash=sha256:[0-9a-f]{64}( \\)?")
 
 # Targets that contract.md names and that come with the work they run.
-FUTURE_TARGETS = {"bench", "test-slurm"}
+FUTURE_TARGETS = {"test-slurm"}
 
 
 def project() -> dict[str, object]:

@@ -38,14 +38,14 @@ def _kernel(input_type: str, half: bool) -> Any:
 
 
 def _cuts(size: int, largest: int, least: int, step: int) -> list[tuple[int, int]]:
-    """Split an axis into equal parts, in multiples of `step`, none above `largest` and at least `least` of them if it is long enough."""
+    """Split an axis into equal parts in multiples of `step`, none above `largest`, `least` of them or more."""
     parts = max(math.ceil(size / largest), min(least, math.ceil(size / step)))
     width = math.ceil(size / parts / step) * step
     return [(a, min(a + width, size)) for a in range(0, size, width)]
 
 
 def _as_native(block: npt.NDArray[Any], exponent: int) -> tuple[npt.NDArray[Any], float, float]:
-    """The block in a type the kernel reads, the factor still to apply, and the factor applied already."""
+    """Return the block in a type the kernel reads, the factor still to apply, and the factor applied already."""
     if block.dtype.newbyteorder("=") in NATIVE:
         return np.ascontiguousarray(block, dtype=block.dtype.newbyteorder("=")), 2.0**exponent, 1.0
     with np.errstate(over="ignore"):  # beyond float32 becomes infinite, which is counted and masked
@@ -86,7 +86,7 @@ def compute_on_cpu(
     _, height, width = out.mask.shape
     columns = _cuts(width, TILE_COLUMNS, 1, 32)
     rows = _cuts(height, TILE_ROWS, math.ceil(threads / len(columns)), 2)
-    unscale = np.float32(4.0**-plan.scale_exponent)
+    unscale = np.float32(plan.eigenvalue_factor)
 
     def run(window: tuple[int, int, int, int]) -> int:
         counts = np.zeros(1, np.int64)

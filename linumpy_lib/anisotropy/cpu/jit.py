@@ -14,7 +14,10 @@ inline_kernel = numba.njit(nogil=True, error_model="numpy", forceinline=True, bo
 
 
 def source_digest() -> str:
-    """Digest of every kernel source. Numba checks one file's date only; a kernel that encloses this digest recompiles when any changes."""
+    """Return the digest of every kernel source.
+
+    Numba's disk cache looks at one file's date only; a kernel that encloses this digest recompiles if any changes.
+    """
     digest = hashlib.sha256()
     for path in sorted(Path(__file__).parent.glob("*.py")):
         digest.update(path.read_bytes())
@@ -22,7 +25,7 @@ def source_digest() -> str:
 
 
 def cached_kernel(function: Callable[..., Any], signature: Any) -> Any:
-    """Compile for one signature and keep the machine code on disk (Numba replaces cache files atomically, so tasks may race)."""
+    """Compile for one signature, keep the machine code on disk; cache files are replaced atomically: tasks may race."""
     options = {"nogil": True, "error_model": "numpy", "boundscheck": False}
     try:
         return numba.njit([signature], cache=True, **options)(function)

@@ -122,14 +122,14 @@ _vector_operator(operator.ge, lambda b, x, y: b.fcmp_ordered(">=", x, y), mask)
 
 
 def _address(context: Any, builder: Any, array_type: Any, array: Any, index: Any, element: Any) -> Any:
-    """Pointer to `element` at a flat index, without Python's negative-index rule (it would cost a select per access)."""
+    """Point to `element` at a flat index, without Python's negative-index rule (a select per access)."""
     view = context.make_array(array_type)(context, builder, array)
     return builder.bitcast(builder.gep(view.data, [index]), element.as_pointer())
 
 
 @intrinsic
 def splat(typingctx: Any, value: Any) -> Any:
-    """A vector with the same number in every lane."""
+    """Make a vector with the same number in every lane."""
     return vector(types.float32), lambda context, builder, sig, args: _splat(builder, args[0])
 
 
@@ -185,13 +185,13 @@ def copysign(typingctx: Any, a: Any, b: Any) -> Any:
 
 @intrinsic
 def where(typingctx: Any, condition: Any, a: Any, b: Any) -> Any:
-    """`a` where the condition holds, else `b`."""
+    """Take `a` where the condition holds, else `b`."""
     return vector(mask, vector, vector), lambda context, builder, sig, args: builder.select(*args)
 
 
 @intrinsic
 def larger(typingctx: Any, a: Any, b: Any) -> Any:
-    """The larger of two."""
+    """Take the larger of two."""
 
     def emit(context: Any, builder: Any, sig: Any, args: Any) -> Any:
         return builder.select(builder.fcmp_ordered(">", *args), *args)
@@ -201,7 +201,7 @@ def larger(typingctx: Any, a: Any, b: Any) -> Any:
 
 @intrinsic
 def smaller(typingctx: Any, a: Any, b: Any) -> Any:
-    """The smaller of two."""
+    """Take the smaller of two."""
 
     def emit(context: Any, builder: Any, sig: Any, args: Any) -> Any:
         return builder.select(builder.fcmp_ordered("<", *args), *args)
@@ -254,7 +254,7 @@ def _half_bits(builder: Any, lanes: Any) -> Any:
 
 
 def half_bits_by_integers(builder: Any, lanes: Any) -> Any:
-    """Emit float32 -> float16 bits with integer operations: round to nearest even, subnormals, infinities and NaN included."""
+    """Emit float32 -> float16 bits by integers: nearest, ties to even, with subnormals, infinities and NaN."""
     bits = builder.bitcast(lanes, _INTS)
     sign = builder.lshr(builder.and_(bits, _constant(0x80000000)), _constant(16))
     size = builder.and_(bits, _constant(0x7FFFFFFF))

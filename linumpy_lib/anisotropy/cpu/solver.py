@@ -34,6 +34,8 @@ FIRST_VECTOR, LAST_VECTOR, EIGENVALUES = 6, 9, 12
 RESULT_ROWS = 15
 TINY = float(np.finfo(np.float32).tiny)
 HUGE = float(np.finfo(np.float32).max)
+EPSILON2 = float(np.finfo(np.float32).eps) ** 2
+TIE_MARGIN = 1.00001
 RATIO_LIMIT = 65504.0  # largest float16
 LAMBDA1, TRACE, SEED = 0, 1, 2
 
@@ -49,8 +51,7 @@ def cosine_of_third(t):
     value = fma(value, t, 0.0246088319505374)
     value = fma(value, t, -0.048105021730373745)
     value = fma(value, t, 0.16666639962372146)
-    value = fma(value, t, 0.8660254053677889)
-    return value
+    return fma(value, t, 0.8660254053677889)
 
 
 @inline_kernel
@@ -58,14 +59,14 @@ def signed(z, y, x, keep):
     """Sign that makes the component of largest magnitude positive (ties: z before y before x); 0 outside `keep`."""
     az = fabs(z)
     ay = fabs(y)
-    lead = where(ay > az, y, z)
-    lead = where(fabs(x) > larger(ay, az), x, lead)
+    lead = where(ay > az * TIE_MARGIN, y, z)
+    lead = where(fabs(x) > larger(ay, az) * TIE_MARGIN, x, lead)
     return where(keep, copysign(1.0, lead), 0.0)
 
 
 @inline_kernel
 def solve_rows(tensor, pitch, flags, flags_at, result, count, normalization, unscale):
-    """Eigenvalues, e1, e3 and measures of a row of tensors (six rows zz, yy, xx, zy, zx, yx); zeros where the flag or the trace is 0."""
+    """Turn a row of tensors (zz, yy, xx, zy, zx, yx) into measures, e1, e3, eigenvalues; 0 where flag or trace is."""
     for i in range(0, count, LANES):
         zz = load(tensor, i)
         yy = load(tensor, pitch + i)
@@ -87,8 +88,8 @@ def solve_rows(tensor, pitch, flags, flags_at, result, count, normalization, uns
         c = xx - q
         off = fma(zy, zy, fma(zx, zx, yx * yx))
         p2 = fma(a, a, fma(b, b, fma(c, c, off + off))) * (1.0 / 6.0)
-        # below 1e-6 of the trace the tensor is isotropic to rounding
-        inverse_p = where(p2 > 1e-12, 1.0 / sqrt(larger(p2, 1e-12)), 0.0)
+        # below machine epsilon (of the trace) the tensor is isotropic to rounding
+        inverse_p = where(p2 > EPSILON2, 1.0 / sqrt(larger(p2, EPSILON2)), 0.0)
         p = p2 * inverse_p
         minor_a = fma(b, c, -(yx * yx))
         minor_b = fma(zx, yx, -(zy * c))
@@ -122,7 +123,7 @@ def solve_rows(tensor, pitch, flags, flags_at, result, count, normalization, uns
         vy = where(pick, bc, vy)
         vx = where(pick, cc, vx)
         n = larger(n, nc)
-        regular = n > 1e-24
+        regular = n > EPSILON2 * EPSILON2
         inverse = 1.0 / sqrt(where(regular, n, one))
         vz = where(regular, vz * inverse, one)
         vy = where(regular, vy * inverse, zero)
@@ -219,7 +220,7 @@ def solve_rows(tensor, pitch, flags, flags_at, result, count, normalization, uns
         held = floor > 0.0
         ratio = smaller(where(held, l2, one) / where(held, floor, one), RATIO_LIMIT)
         store(result, LAMBDA2_RATIO * pitch + i, where(keep, ratio, zero))
-        size = where(keep, trace * unscale, zero)
+        size = where(keep, smaller(trace * unscale, HUGE), zero)
         store(result, EIGENVALUES * pitch + i, l1 * size)
         store(result, (EIGENVALUES + 1) * pitch + i, l2 * size)
         store(result, (EIGENVALUES + 2) * pitch + i, l3 * size)

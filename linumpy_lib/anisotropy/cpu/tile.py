@@ -1,8 +1,9 @@
-"""One pass over a column of the volume: gradient products, their smoothing, eigen solver and measures, plane by plane along z.
+"""One pass along z over a tile: gradient products, their smoothing, eigen solver and measures, plane by plane.
 
 A tile is a y-x window of the output; its working set (a ring of input planes, one plane of products, a ring of smoothed
 planes) stays in the cache whatever the depth. Outside the array the image counts as its nearest voxel for the gradient,
-and the gradient products count as their nearest voxel for the smoothing, which is what two `scipy.ndimage` passes with ``mode="nearest"`` do.
+and the gradient products count as their nearest voxel for the smoothing, which is what two `scipy.ndimage` passes with
+``mode="nearest"`` do.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba.core import types
+from numba import types
 
 from linumpy_lib.anisotropy.cpu import solver
 from linumpy_lib.anisotropy.cpu.fir import derive_row, smooth_and_derive_row, smooth_row, smooth_two_rows
@@ -24,6 +25,7 @@ FIRST_VECTOR, LAST_VECTOR, EIGENVALUES, RESULT_ROWS = (
     solver.EIGENVALUES,
     solver.RESULT_ROWS,
 )
+ZERO = np.float32(0)
 FLOAT32_MAX = np.float32(np.finfo(np.float32).max)
 
 
@@ -51,7 +53,7 @@ def load_plane(out, at, pitch, plane, y0, x0, height, width, scale):
         inner = source[x0 + left : x0 + right]
         for i in range(right - left):
             value = np.float32(inner[i]) * scale
-            row[left + i] = value if abs(value) <= FLOAT32_MAX else np.float32(0)
+            row[left + i] = value if abs(value) <= FLOAT32_MAX else ZERO
         for i in range(left):
             row[i] = row[left]
         for i in range(right, width):
@@ -60,7 +62,7 @@ def load_plane(out, at, pitch, plane, y0, x0, height, width, scale):
 
 @inline_kernel
 def put_row(out, source, start):
-    """Copy a row into an output of its own type; the last lanes overlap those before them instead of passing the end."""
+    """Copy a row into an output of its own type; the last lanes overlap those before them to end in time."""
     count = out.shape[0]
     if count >= LANES:
         for x in range(0, count - LANES, LANES):
@@ -84,8 +86,10 @@ def foreground_row(flags, source, chosen, threshold, counts):
         if masked:
             keep = keep and chosen[i] != 0
         flags[i] = keep
-        found += keep
-        counts[0] += not finite
+        if keep:
+            found += 1
+        if not finite:
+            counts[0] += 1
     return found
 
 
@@ -266,7 +270,7 @@ def _define(digest: str) -> Any:
 
 
 def compile_tile(input_type: str, half: bool) -> Any:
-    """Compile the kernel for one input type (``uint8``, ``uint16``, ``float32``) and float16 bits or float32 as output."""
+    """Compile for one input type (``uint8``, ``uint16``, ``float32``) and for float16 bits or float32 as output."""
     volume = types.Array(getattr(types, input_type), 3, "C", readonly=True)  # read-only memory maps too
     stored = types.Array(types.uint16 if half else types.float32, 4, "C")
     taps = types.UniTuple(types.Array(types.float32, 1, "C", readonly=True), 9)

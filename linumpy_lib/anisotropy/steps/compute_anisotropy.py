@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import math
 import queue
 from typing import TYPE_CHECKING, Any
@@ -215,4 +214,35 @@ def compute_anisotropy(*, input: Volume, parameters: ComputeAnisotropyParameters
                 stack.enter_context(writer)
             regions = writers["measures"].regions()
             stream(regions, read, compute, write, queue=1, description="anisotropy", progress=task.progress)
-    report_nonfinite(nonfinite, volume, task)
+    task.path(results.STATISTICS).write_text(statistics.to_json() + "\n", encoding="utf-8")
+    _describe(volume, resolved, nonfinite, statistics, task)
+
+
+def _describe(
+    volume: Volume, resolved: dict[str, Any], nonfinite: int, statistics: AnisotropyStatistics, task: Task
+) -> None:
+    voxels = math.prod(volume.shape)
+    if nonfinite:
+        task.note(f"{volume.name}: {nonfinite} of {voxels} voxels are NaN or infinite; they count as background")
+    task.metric("voxels", voxels)
+    task.metric("nonfinite_voxels", nonfinite, status="warning" if nonfinite else "ok")
+    task.metric("background_threshold", resolved["threshold"], "data units")
+
+
+STEP = Step(
+    name="compute_anisotropy",
+    function=compute_anisotropy,
+    parameters=ComputeAnisotropyParameters,
+    summary="Structure tensor, anisotropy measures and directions of a volume",
+    description=(
+        "Reads a z,y,x volume block by block and writes maps of FA, CL, CP, CS, CPnorm and lambda2/lambda3, the direction\n"
+        "of most change (normal of sheets) and of least change (axis of fibres). High CP means fibre, high CL sheet,\n"
+        "high CS grain: the names describe the tensor's ellipsoid, which for gradients is the other way round."
+    ),
+    inputs=(
+        Input("input", "volume: OME-Zarr, Zarr, .ome.zarr.zip, TIFF, folder of 2-D TIFF planes, NRRD or NIfTI"),
+    ),
+    outputs=results.OUTPUTS,
+    devices=("cpu", "cuda", "mps"),
+    slabs=True,
+)

@@ -2,11 +2,57 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 from linumpy_lib.anisotropy.steps import results
-from linumpy_lib.anisotropy.steps.export_npz import export_npz
-from linumpy_lib.anisotropy.steps.parameters import GatherAnisotropyParameters
 from linumpy_lib.cli import Input, Step, Task
 from linumpy_lib.errors import InputError
+from linumpy_lib.params import Parameters
+
+
+class GatherAnisotropyParameters(Parameters):
+    """`gather_anisotropy` leaves nothing to choose."""
+
+
+def gather_anisotropy(*, input: list[Path], parameters: GatherAnisotropyParameters, task: Task) -> None:  # noqa: A002
+    """Join the stores and statistics of all slabs.
+
+    Parameters
+    ----------
+    input : list of Path
+        The slabs' result folders, in any order; slabs without planes may be among them.
+    parameters : GatherAnisotropyParameters
+        Nothing.
+    task : Task
+        Where the results go.
+
+    Raises
+    ------
+    InputError
+        If a slab is missing, differs from the others, or holds no statistics.
+    """
+    from linumpy_lib.anisotropy.statistics import AnisotropyStatistics
+    from linumpy_lib.io import gather_slabs
+
+    for pattern in results.STORES:
+        parts = [folder / pattern.format(name=task.name) for folder in input]
+        present = [part for part in parts if part.exists()]
+        if present:
+            gather_slabs(task.path(pattern), present, threads=task.threads)
+        elif pattern != results.EIGENVALUES:
+            raise InputError(f"{parts[0]}: missing in every slab; compute the slabs again with --name {task.name}")
+    statistics = AnisotropyStatistics()
+    for folder in input:
+        statistics = statistics.merge(results.read_statistics(folder, task.name))
+    task.path(results.STATISTICS).write_text(statistics.to_json() + "\n", encoding="utf-8")
+
+
+STEP = Step(
+    name="gather_anisotropy",
+    function=gather_anisotropy,
+    parameters=GatherAnisotropyParameters,
+    summary="Join the slabs of one volume's anisotropy results",
+    description="Shards are linked, not encoded again; the result is the same bytes as that of one task for the whole volume.",
+    inputs=(Input("input", "result folders of compute_anisotropy.py --slab I/N, all N of them", kind="paths"),),
+    outputs=results.OUTPUTS,
+)

@@ -69,6 +69,3 @@ class ComputeAnisotropyParameters(Parameters):
         ),
     ] = "auto"
     anisotropy_eigenvalues: Annotated[bool, Field(description="Write the three eigenvalues too (float32)")] = False
-    anisotropy_npz: Annotated[
-        bool, Field(description="Write a compressed .npz with all maps too (slow for large volumes)")
-    ] = False

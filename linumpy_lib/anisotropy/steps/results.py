@@ -19,7 +19,6 @@ OUTPUTS = {
     MASK: "1 where the measures are defined (uint8)",
     EIGENVALUES: "eigenvalues, largest first (c=3, float32), with --anisotropy_eigenvalues true",
     STATISTICS: "histograms, mean orientation tensors, dominant directions",
-    NPZ: "all maps as one NumPy archive, with --anisotropy_npz true",
 }
 
 CHANNELS = ("fa", "cl", "cp", "cs", "cp_norm", "lambda2_ratio")
