@@ -119,6 +119,7 @@ def open_writers(
     shape: tuple[int, ...], spacing_um: tuple[float, float, float], planes: tuple[int, int] | None, plan: AnisotropyPlan, task: Task
 ) -> dict[str, VolumeWriter]:
     """Create the writer of every store that this run makes, keyed by the field of the block that it stores."""
+    from linumpy_lib.anisotropy.plan import MEASURES
     from linumpy_lib.io import VolumeWriter
 
     def writer(pattern: str, names: tuple[str, ...], dtype: str, kind: str) -> VolumeWriter:
@@ -138,7 +139,7 @@ def open_writers(
         )
 
     writers = {
-        "measures": writer(results.MEASURES, results.CHANNELS, "float16", "intensity"),
+        "measures": writer(results.MEASURES, MEASURES, "float16", "intensity"),
         "principal_dir": writer(results.PRINCIPAL_DIR, ("z", "y", "x"), "float16", "directions"),
         "fibre_dir": writer(results.FIBRE_DIR, ("z", "y", "x"), "float16", "directions"),
         "mask": writer(results.MASK, (), "uint8", "labels"),
@@ -202,7 +203,12 @@ def compute_anisotropy(*, input: Volume, parameters: ComputeAnisotropyParameters
     def write(region: Region, block: AnisotropyBlock) -> None:
         nonlocal nonfinite
         nonfinite += block.nonfinite
-        statistics.add(block.measures, block.principal_dir, block.fibre_dir, block.mask)
+        assert block.measures is not None
+        assert block.principal_dir is not None
+        assert block.fibre_dir is not None
+        statistics.add(
+            block.measures, block.principal_dir, block.fibre_dir, block.mask, nonfinite_input=block.nonfinite
+        )
         for field, writer in writers.items():
             writer.write(region, getattr(block, field))
         free.put(block)
@@ -214,13 +220,14 @@ def compute_anisotropy(*, input: Volume, parameters: ComputeAnisotropyParameters
                 stack.enter_context(writer)
             regions = writers["measures"].regions()
             stream(regions, read, compute, write, queue=1, description="anisotropy", progress=task.progress)
-    task.path(results.STATISTICS).write_text(statistics.to_json() + "\n", encoding="utf-8")
-    _describe(volume, resolved, nonfinite, statistics, task)
+    if task.slab[1] > 1:
+        statistics.save(task.path(results.STATISTICS_PART))
+    else:
+        results.write_statistics(statistics, spacing_um, task)
+    _describe(volume, resolved, nonfinite, task)
 
 
-def _describe(
-    volume: Volume, resolved: dict[str, Any], nonfinite: int, statistics: AnisotropyStatistics, task: Task
-) -> None:
+def _describe(volume: Volume, resolved: dict[str, Any], nonfinite: int, task: Task) -> None:
     voxels = math.prod(volume.shape)
     if nonfinite:
         task.note(f"{volume.name}: {nonfinite} of {voxels} voxels are NaN or infinite; they count as background")

@@ -32,7 +32,7 @@ def gather_anisotropy(*, input: list[Path], parameters: GatherAnisotropyParamete
         If a slab is missing, differs from the others, or holds no statistics.
     """
     from linumpy_lib.anisotropy.statistics import AnisotropyStatistics
-    from linumpy_lib.io import gather_slabs
+    from linumpy_lib.io import gather_slabs, open_volume
 
     for pattern in results.STORES:
         parts = [folder / pattern.format(name=task.name) for folder in input]
@@ -43,8 +43,10 @@ def gather_anisotropy(*, input: list[Path], parameters: GatherAnisotropyParamete
             raise InputError(f"{parts[0]}: missing in every slab; compute the slabs again with --name {task.name}")
     statistics = AnisotropyStatistics()
     for folder in input:
-        statistics = statistics.merge(results.read_statistics(folder, task.name))
-    task.path(results.STATISTICS).write_text(statistics.to_json() + "\n", encoding="utf-8")
+        statistics.merge(AnisotropyStatistics.load(folder / results.STATISTICS_PART.format(name=task.name)))
+    measures = open_volume(task.path(results.MEASURES))
+    task.provenance = dict(measures.provenance)
+    results.write_statistics(statistics, measures.require_spacing(), task)
 
 
 STEP = Step(

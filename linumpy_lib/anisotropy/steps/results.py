@@ -2,15 +2,27 @@
 
 from __future__ import annotations
 
+import json
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from linumpy_lib.anisotropy.statistics import AnisotropyStatistics
+    from linumpy_lib.cli import Task
+
 MEASURES = "{name}_measures.ome.zarr"
 PRINCIPAL_DIR = "{name}_principal_dir.ome.zarr"
 FIBRE_DIR = "{name}_fibre_dir.ome.zarr"
 MASK = "{name}_mask.ome.zarr"
 EIGENVALUES = "{name}_eigenvalues.ome.zarr"
 STATISTICS = "{name}_statistics.json"
+STATISTICS_PART = "{name}_statistics_part.npz"
 NPZ = "{name}_anisotropy.npz"
 PREVIEW = "{name}_preview.png"
 REPORT = "{name}_anisotropy_report.html"
+
+STORES = (MEASURES, PRINCIPAL_DIR, FIBRE_DIR, MASK, EIGENVALUES)
 
 OUTPUTS = {
     MEASURES: "FA, CL, CP, CS, CPnorm and lambda2/lambda3 (c,z,y,x float16)",
@@ -21,7 +33,13 @@ OUTPUTS = {
     STATISTICS: "histograms, mean orientation tensors, dominant directions",
 }
 
-CHANNELS = ("fa", "cl", "cp", "cs", "cp_norm", "lambda2_ratio")
 CHUNK = (64, 64, 64)
 # One region holds all outputs at once, 25 bytes per voxel (37 with eigenvalues): 210 MB.
 SHARD = (128, 256, 256)
+
+
+def write_statistics(statistics: AnisotropyStatistics, spacing_um: Sequence[float], task: Task) -> None:
+    """Write the statistics of a whole volume as JSON."""
+    document = {**statistics.to_json(spacing_um=spacing_um), "provenance": task.provenance}
+    text = json.dumps(document, indent=1, sort_keys=True)
+    task.path(STATISTICS).write_text(text + "\n", encoding="utf-8")
