@@ -1,1 +1,6 @@
+"""Phantom acquisitions with exactly known truth."""
 
+from linumpy_lib.simulation.fibres import FibrePhantom, simulate_fibres
+from linumpy_lib.simulation.tissue_regions import TissueClass
+
+__all__ = ["FibrePhantom", "TissueClass", "simulate_fibres"]
