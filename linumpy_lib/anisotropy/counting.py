@@ -1,6 +1,6 @@
 """Compiled counting of anisotropy maps, in integers throughout: the order of the voxels can never show in the result.
 
-float16 has 65536 values, so a histogram over its bit patterns is exact, and unit vectors rounded to 1/2048 (float16's own
+float16 has 65536 values, so a histogram over its bit patterns is exact. Unit vectors rounded to 1/2048 (float16's own
 step below one) have products whose sums stay exact in 64 bits for 2e12 voxels.
 """
 

@@ -97,9 +97,9 @@ def orientation_summary(sums: npt.NDArray[np.float64], voxels: int) -> dict[str,
     -------
     dict
         mean_tensor (3x3, trace 1, z,y,x order), eigenvalues (descending), eigenvectors (rows, same order), dominant_zyx
-        (the first of them, z >= 0), azimuth_deg (in the plane, from x towards y), elevation_deg (out of the plane, towards
-        z) and order_parameter: (3 lambda1 - 1) / 2, 0 for no preferred direction, 1 for perfect alignment (nematic
-        order parameter; de Gennes & Prost, The Physics of Liquid Crystals, 1993).
+        (the first of them, z >= 0), azimuth_deg (in the plane, from x towards y), elevation_deg (out of the plane,
+        towards z) and order_parameter: (3 lambda1 - 1) / 2, 0 for no preferred direction, 1 for perfect alignment
+        (nematic order parameter; de Gennes & Prost, The Physics of Liquid Crystals, 1993).
     """
     tensor = np.zeros((3, 3))
     for (i, j), value in zip(TENSOR_PAIRS, sums, strict=True):
