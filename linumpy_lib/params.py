@@ -114,7 +114,7 @@ class Parameters(BaseModel):
             One line for every unknown, mistyped or out-of-range parameter, with what is allowed.
         """
         try:
-            return cls(**values)  # type: ignore[arg-type]
+            return cls(**values)
         except ValidationError as error:
             lines = []
             for item in error.errors():
@@ -173,7 +173,8 @@ class RunParameters(Parameters):
         Field(description="Workflow anisotropy: tasks that share one volume; 0 decides by its size", ge=0, le=4096),
     ] = 0
     anisotropy_npz: Annotated[
-        bool, Field(description="Workflow anisotropy: write a compressed .npz with all maps too (slow for large volumes)")
+        bool,
+        Field(description="Workflow anisotropy: write a compressed .npz with all maps too (slow for large volumes)"),
     ] = False
     publish_mode: Annotated[
         Literal["copy", "link"],

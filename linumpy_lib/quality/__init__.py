@@ -1,1 +1,1 @@
-
+"""Previews, reports and viewers."""

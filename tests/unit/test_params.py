@@ -29,7 +29,13 @@ class Example(Parameters):
 
 @pytest.mark.parametrize(
     ("typed", "expected"),
-    [(1, (1.0,)), ("1", (1.0,)), ("1,2,3", (1.0, 2.0, 3.0)), ([1, 2, 3], (1.0, 2.0, 3.0)), ("[1, 2.5, 3]", (1.0, 2.5, 3.0))],
+    [
+        (1, (1.0,)),
+        ("1", (1.0,)),
+        ("1,2,3", (1.0, 2.0, 3.0)),
+        ([1, 2, 3], (1.0, 2.0, 3.0)),
+        ("[1, 2.5, 3]", (1.0, 2.5, 3.0)),
+    ],
 )
 def test_per_axis_accepts_what_users_type(typed, expected):
     assert Example.parse({"sigma": typed}).sigma == expected
@@ -64,7 +70,9 @@ def test_zero_and_false_are_not_lost():
         *("--keep", "false", "--mode", "exact", "--rho", "0"),
         *("--sigma", "1", "--threshold", "0"),
     ]
-    assert Example.parse(dict(zip(*[iter(word.lstrip("-") for word in flags(parameters))] * 2, strict=True))) == parameters
+    assert (
+        Example.parse(dict(zip(*[iter(word.lstrip("-") for word in flags(parameters))] * 2, strict=True))) == parameters
+    )
 
 
 def test_parameters_are_frozen_and_plain():

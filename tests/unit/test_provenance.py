@@ -14,7 +14,7 @@ def project(tmp_path: Path) -> Path:
         "linumpy_lib/__init__.py": "",
         "linumpy_lib/cli.py": "import os\n",
         "linumpy_lib/domain/__init__.py": "",
-        "linumpy_lib/domain/step.py": "def f():\n    from linumpy_lib.domain import (\n        lazy as name,  # why\n    )\n",
+        "linumpy_lib/domain/step.py": "def f():\n    from linumpy_lib.domain import (\n        lazy as n,  #\n    )\n",
         "linumpy_lib/domain/lazy.py": "import linumpy_lib.deep.leaf\n",
         "linumpy_lib/deep/__init__.py": "",
         "linumpy_lib/deep/leaf.py": "",

@@ -13,7 +13,7 @@ from linumpy_lib.cli import Input, Step, Task
 from linumpy_lib.errors import InputError
 
 if TYPE_CHECKING:
-    from linumpy_lib.anisotropy.block import AnisotropyBlock
+    from linumpy_lib.anisotropy.block import AnisotropyBlock, Inner
     from linumpy_lib.anisotropy.plan import AnisotropyPlan
     from linumpy_lib.io import Volume, VolumeWriter
     from linumpy_lib.io.lazy import Region
@@ -26,8 +26,8 @@ def spatial_volume(volume: Volume) -> Volume:
             extent = volume.shape[volume.axes.index(axis)]
             if extent > 1:
                 raise InputError(
-                    f"{volume.name}: has {extent} {word}; anisotropy works on one z,y,x volume, so save the one you want "
-                    "as a file of its own"
+                    f"{volume.name}: has {extent} {word}; anisotropy works on one z,y,x volume, so save the one "
+                    "you want as a file of its own"
                 )
             volume = volume.pick(**{axis: 0})
     if volume.axes != "zyx":
@@ -49,8 +49,8 @@ def voxel_size(volume: Volume, parameters: ComputeAnisotropyParameters, task: Ta
             "--anisotropy_spacing_um z,y,x"
         )
     task.note(
-        f"{volume.name}: states no voxel size; taken as 1 um along each axis, so directions are right only for cubic voxels; "
-        "give the true size with --anisotropy_spacing_um z,y,x"
+        f"{volume.name}: states no voxel size; taken as 1 um along each axis, so directions are right only for "
+        "cubic voxels; give the true size with --anisotropy_spacing_um z,y,x"
     )
     return (1.0, 1.0, 1.0)
 
@@ -116,7 +116,11 @@ def _triple(numbers: tuple[float, ...]) -> tuple[float, float, float]:
 
 
 def open_writers(
-    shape: tuple[int, ...], spacing_um: tuple[float, float, float], planes: tuple[int, int] | None, plan: AnisotropyPlan, task: Task
+    shape: tuple[int, ...],
+    spacing_um: tuple[float, float, float],
+    planes: tuple[int, int] | None,
+    plan: AnisotropyPlan,
+    task: Task,
 ) -> dict[str, VolumeWriter]:
     """Create the writer of every store that this run makes, keyed by the field of the block that it stores."""
     from linumpy_lib.anisotropy.plan import MEASURES
@@ -188,11 +192,11 @@ def compute_anisotropy(*, input: Volume, parameters: ComputeAnisotropyParameters
     for _ in range(2):
         free.put(None)
 
-    def read(region: Region) -> tuple[Region, Region, Any]:
+    def read(region: Region) -> tuple[Region, Inner, Any]:
         outer, inner = expand(region, plan.halo, volume.shape)
-        return region, inner, volume.read(outer)
+        return region, (inner[0], inner[1], inner[2]), volume.read(outer)
 
-    def compute(block: tuple[Region, Region, Any]) -> AnisotropyBlock:
+    def compute(block: tuple[Region, Inner, Any]) -> AnisotropyBlock:
         region, inner, values = block
         size = tuple(box.stop - box.start for box in region)
         buffers = free.get()
@@ -242,13 +246,11 @@ STEP = Step(
     parameters=ComputeAnisotropyParameters,
     summary="Structure tensor, anisotropy measures and directions of a volume",
     description=(
-        "Reads a z,y,x volume block by block and writes maps of FA, CL, CP, CS, CPnorm and lambda2/lambda3, the direction\n"
-        "of most change (normal of sheets) and of least change (axis of fibres). High CP means fibre, high CL sheet,\n"
-        "high CS grain: the names describe the tensor's ellipsoid, which for gradients is the other way round."
+        "Reads a z,y,x volume block by block and writes maps of FA, CL, CP, CS, CPnorm and lambda2/lambda3, the\n"
+        "direction of most change (normal of sheets) and of least change (axis of fibres). High CP means fibre, high\n"
+        "CL sheet, high CS grain: the names describe the tensor's ellipsoid, which for gradients is the reverse."
     ),
-    inputs=(
-        Input("input", "volume: OME-Zarr, Zarr, .ome.zarr.zip, TIFF, folder of 2-D TIFF planes, NRRD or NIfTI"),
-    ),
+    inputs=(Input("input", "volume: OME-Zarr, Zarr, .ome.zarr.zip, TIFF, folder of 2-D TIFF planes, NRRD or NIfTI"),),
     outputs=results.OUTPUTS,
     devices=("cpu", "cuda", "mps"),
     slabs=True,

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field
 
-from linumpy_lib.cli import Step, Task
+from linumpy_lib.cli import STUB_SIZE, Step, Task
 from linumpy_lib.params import Parameters, volume_shape
 
 VOLUME = "{name}.ome.zarr"
@@ -39,11 +39,11 @@ def simulate_fibres(*, parameters: SimulateFibresParameters, task: Task) -> None
     from linumpy_lib.io import write_volume
     from linumpy_lib.simulation.fibres import simulate_fibres as simulate
 
-    shape = tuple(int(part) for part in parameters.simulate_shape.split(","))
+    shape = [int(part) for part in parameters.simulate_shape.split(",")]
     if task.stub:
-        shape = tuple(min(length, 16) for length in shape)
+        shape = [min(length, STUB_SIZE) for length in shape]
     phantom = simulate(shape, seed=parameters.simulate_seed, noise=parameters.simulate_noise)
-    common = {"spacing_um": phantom.spacing_um, "provenance": task.provenance, "threads": task.threads}
+    common: dict[str, Any] = {"spacing_um": phantom.spacing_um, "provenance": task.provenance, "threads": task.threads}
     write_volume(task.path(VOLUME), phantom.volume, **common)
     write_volume(
         task.path(TRUE_DIRECTION),
@@ -65,6 +65,6 @@ STEP = Step(
     outputs={
         VOLUME: "the phantom (uint8)",
         TRUE_DIRECTION: "true fibre axis or layer normal (c=3 in z,y,x order)",
-        TRUE_CLASS: "true class: 0 background, 1 fibres, 2 layers, 3 grains",
+        TRUE_CLASS: "true tissue class of each voxel, see linumpy_lib.simulation.tissue_regions.TissueClass",
     },
 )
