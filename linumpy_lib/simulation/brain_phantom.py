@@ -113,7 +113,16 @@ class BrainPhantom:
         """Voxel size (z, y, x)."""
         return (self.voxel_um, self.voxel_um, self.voxel_um)
 
-    def __getitem__(self, region: tuple[slice, slice, slice]) -> Array:
+    @property
+    def chunks(self) -> tuple[int, int, int]:
+        """Box that is evaluated at once."""
+        return (BLOCK, BLOCK, BLOCK)
+
+    def __getitem__(self, region: tuple[slice, ...]) -> Array:
+        """Read a box given by three slices with start and stop."""
+        return self.read(region)
+
+    def read(self, region: tuple[slice, ...]) -> Array:
         """Read a box given by three slices with start and stop."""
         low = [part.start or 0 for part in region]
         high = [

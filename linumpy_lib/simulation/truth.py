@@ -122,8 +122,8 @@ class Truth:
     centre_xy_um
         Point c around which slices rotate: world centre of the mosaic and of the truth volume.
     stage_xy, stage_origin_mm
-        Recorded position = stage_xy · position in um / 1000 + stage_origin_mm, the position along the image axes (x, y);
-        `stage_xy` is None without stage keys.
+        Recorded position = stage_xy · position / 1000 + stage_origin_mm, the position along the image axes
+        (x, y) in micrometres; `stage_xy` is None without stage keys.
     rehoming_moves
         Whether re-homings move the field of view.
     volume
@@ -163,7 +163,8 @@ class Truth:
     def recorded_xy_um(self, slice_id: int) -> Array:
         """Position of a slice's mosaic that the stage recorded, image axes (x, y)."""
         item = self.slice(slice_id)
-        return np.array(item.drift_xy_um) + np.array(item.rehoming_xy_um) + np.array(item.glitch_xy_um)
+        recorded: Array = np.array(item.drift_xy_um) + np.array(item.rehoming_xy_um) + np.array(item.glitch_xy_um)
+        return recorded
 
     def lab_xy_um(self, tile: TileTruth, x: float, y: float) -> Array:
         """Lab position (x, y) of A-line `x`, B-scan `y` of a tile."""
