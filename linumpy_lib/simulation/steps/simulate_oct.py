@@ -20,6 +20,8 @@ _STUB = {
     "simulate_oct_tiles_y": 2,
     "simulate_oct_tile_shape": "16,32,48",
     "simulate_oct_n_extra": 4,
+    "simulate_oct_galvo_shift_px": -1,
+    "simulate_oct_camera_shift_px": 0,
 }
 
 
