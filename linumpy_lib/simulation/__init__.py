@@ -1,6 +1,7 @@
 """Phantom acquisitions with exactly known truth."""
 
 from linumpy_lib.simulation.fibres import FibrePhantom, simulate_fibres
+from linumpy_lib.simulation.oct import simulate_oct
 from linumpy_lib.simulation.tissue_regions import TissueClass
 
-__all__ = ["FibrePhantom", "TissueClass", "simulate_fibres"]
+__all__ = ["FibrePhantom", "TissueClass", "simulate_fibres", "simulate_oct"]
