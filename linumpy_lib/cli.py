@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import json
+import logging
 import os
 import shutil
 import signal
@@ -367,6 +368,8 @@ def execute(step: Step, argv: Sequence[str] | None = None) -> list[Path]:
 
 def run(step: Step, argv: Sequence[str] | None = None) -> None:
     """Run a step as a program: results on success, one clear line and a non-zero status otherwise."""
+    logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s", stream=sys.stderr)
+    logging.getLogger("linumpy_lib").setLevel(logging.INFO)
     try:
         with _terminate_cleanly():
             for result in execute(step, argv):

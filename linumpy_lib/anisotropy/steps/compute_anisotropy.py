@@ -19,16 +19,19 @@ if TYPE_CHECKING:
     from linumpy_lib.io.lazy import Region
 
 
-def spatial_volume(volume: Volume) -> Volume:
+def spatial_volume(volume: Volume, channel: str = "") -> Volume:
     """Return the single (z, y, x) volume of an input, or say which axis must go."""
-    for axis, word in (("t", "timepoints"), ("c", "channels")):
+    if channel:
+        volume = volume.channel(int(channel) if channel.isdecimal() else channel)
+    remedies = {
+        "t": ("timepoints", "save the one that you want as a file of its own"),
+        "c": ("channels", "choose one with --anisotropy_channel"),
+    }
+    for axis, (word, remedy) in remedies.items():
         if axis in volume.axes:
             extent = volume.shape[volume.axes.index(axis)]
             if extent > 1:
-                raise InputError(
-                    f"{volume.name}: has {extent} {word}; anisotropy works on one z,y,x volume, so save the one "
-                    "you want as a file of its own"
-                )
+                raise InputError(f"{volume.name}: has {extent} {word}; anisotropy works on one z,y,x volume: {remedy}")
             volume = volume.pick(**{axis: 0})
     if volume.axes != "zyx":
         raise InputError(f"{volume.name}: axes are '{volume.axes}'; anisotropy needs a volume with axes z, y and x")
@@ -182,7 +185,7 @@ def compute_anisotropy(*, input: Volume, parameters: ComputeAnisotropyParameters
     from linumpy_lib.anisotropy.statistics import AnisotropyStatistics
     from linumpy_lib.blocks import expand, stream
 
-    volume = spatial_volume(input)
+    volume = spatial_volume(input, parameters.anisotropy_channel)
     spacing_um = voxel_size(volume, parameters, task)
     plan, resolved = make_plan(volume, spacing_um, parameters)
     planes = slab_range(volume.shape[0], task.slab) if task.slab[1] > 1 else None

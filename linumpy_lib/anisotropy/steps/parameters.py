@@ -40,6 +40,9 @@ class ComputeAnisotropyParameters(Parameters):
             json_schema_extra={"unit": "um"},
         ),
     ] = ""
+    anisotropy_channel: Annotated[
+        str, Field(description="Channel to work on, by name or by number from 0; needed where the volume has several")
+    ] = ""
     anisotropy_gradient: Annotated[
         Literal["gaussian", "sobel"],
         Field(description="Gradient operator: Gaussian derivative, or a 3x3x3 Sobel of unit gain"),

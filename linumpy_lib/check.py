@@ -1,0 +1,93 @@
+"""`--check`: what a run is going to do, and everything that stands in its way, without running a task.
+
+`bin/check_run.py` prints one JSON object with the plan as text and the list of problems; the launcher shows both.
+"""
+
+from __future__ import annotations
+
+import argparse
+import glob
+import json
+import shutil
+import sys
+from pathlib import Path
+
+
+def check_run(
+    workflow: str, pattern: str, output: Path, *, slabs: int = 0, channel: str = ""
+) -> tuple[list[str], list[str]]:
+    """Plan a run.
+
+    Parameters
+    ----------
+    workflow : str
+        Workflow, or a chain of them separated by commas.
+    pattern : str
+        Path or glob of the input; ``simulate`` has nothing to check.
+    output : Path
+        Folder for the results; need not exist.
+    slabs : int
+        Tasks per volume in the anisotropy workflow; 0 if the pipeline decides.
+    channel : str
+        Channel that the anisotropy workflow works on.
+
+    Returns
+    -------
+    plan : list of str
+        Lines for people.
+    problems : list of str
+        One line for each thing to mend.
+    """
+    plan: list[str] = []
+    problems: list[str] = []
+    disk = 0
+    paths = [] if pattern == "simulate" else _expand(pattern)
+    if pattern != "simulate" and not paths:
+        problems.append(f"--input: nothing matches '{pattern}'; check the path, and quote a glob against the shell")
+    if workflow.split(",")[0] == "anisotropy":
+        from linumpy_lib.anisotropy.check import check_volume
+
+        for path in paths:
+            lines, wrong, size = check_volume(path, slabs, channel)
+            plan += lines
+            problems += wrong
+            disk += size
+    folder = output.absolute()
+    while not folder.exists():
+        folder = folder.parent
+    free = shutil.disk_usage(folder).free
+    plan.append(f"disk: {disk / 1e9:.1f} GB at most for results, as much again in work/; {free / 1e9:.1f} GB free")
+    if 2 * disk > free:
+        problems.append(
+            f"--output: {folder} has {free / 1e9:.1f} GB free, the run may need {2 * disk / 1e9:.1f} GB; free some or "
+            "choose another disk"
+        )
+    return plan, problems
+
+
+def _expand(pattern: str) -> list[Path]:
+    """Return the path itself where it exists, else what the glob matches."""
+    if Path(pattern).exists():
+        return [Path(pattern)]
+    return sorted(Path(found) for found in glob.glob(pattern, recursive=True))
+
+
+def main() -> None:
+    """Print the plan and the problems as JSON; exit 1 if there are problems."""
+    parser = argparse.ArgumentParser(prog="check_run.py", description="Plan a run and list what stands in its way.")
+    parser.add_argument("--workflow", required=True, help="workflow, or a chain of them separated by commas")
+    parser.add_argument("--input", required=True, help="path or glob of the input, or simulate")
+    parser.add_argument("--output", type=Path, required=True, help="folder for the results")
+    parser.add_argument("--subject_name", default="", help="name of the results")
+    parser.add_argument("--anisotropy_slabs", type=int, default=0, help="tasks per volume in workflow anisotropy")
+    parser.add_argument("--anisotropy_channel", default="", help="channel that workflow anisotropy works on")
+    options = parser.parse_args()
+    plan, problems = check_run(
+        options.workflow,
+        options.input,
+        options.output,
+        slabs=options.anisotropy_slabs,
+        channel=options.anisotropy_channel,
+    )
+    print(json.dumps({"plan": "\n".join(plan), "problems": problems}))
+    sys.exit(1 if problems else 0)
