@@ -289,6 +289,18 @@ def _open_inputs(step: Step, options: argparse.Namespace) -> tuple[dict[str, Any
     return values, digests
 
 
+def _refuse_overwriting_inputs(step: Step, options: argparse.Namespace, name: str) -> None:
+    results = {(Path(options.output) / pattern.format(name=name)).resolve() for pattern in step.outputs}
+    for item in step.inputs:
+        given = getattr(options, item.name)
+        for path in given if isinstance(given, list) else [given]:
+            if path is not None and Path(path).resolve() in results:
+                raise OutputError(
+                    f"{path}: is the input and would be overwritten by a result of the same name; choose another --output "
+                    "or --name"
+                )
+
+
 @contextlib.contextmanager
 def _terminate_cleanly() -> Iterator[None]:
     """Turn SIGTERM into an exception, so that unfinished results are removed."""
@@ -345,12 +357,14 @@ def execute(step: Step, argv: Sequence[str] | None = None) -> list[Path]:
         print(f"device: {device}", file=sys.stderr, flush=True)
     if options.processes < 0:
         raise ParameterError(f"parameter 'processes': {options.processes} is not allowed: 0 or more")
-    inputs, digests = _open_inputs(step, options)
     first = next((getattr(options, item.name) for item in step.inputs if getattr(options, item.name)), None)
     first = first[0] if isinstance(first, list) else first
+    name = options.name or (default_name(Path(first)) if first else step.name)
+    _refuse_overwriting_inputs(step, options, name)
+    inputs, digests = _open_inputs(step, options)
     task = Task(
         step=step.name,
-        name=options.name or (default_name(Path(first)) if first else step.name),
+        name=name,
         output=Path(options.output),
         device=device,
         threads=options.processes or available_threads(),

@@ -49,7 +49,7 @@ def check_volume(path: Path, slabs: int, channel: str = "") -> tuple[list[str], 
     tasks = f"{min(slabs, rows[0])} slabs" if slabs > 1 else "one task"
     lines = [
         f"{path.name}: {size} voxels ({volume.dtype}), voxel size {spacing}",
-        f"  {math.prod(rows)} blocks in {tasks}, about {_MEMORY} of memory each, at most {disk / 1e9:.1f} GB of results",
+        f"  {math.prod(rows)} blocks in {tasks}, {_MEMORY} of memory each, at most {disk / 1e9:.1f} GB of results",
     ]
     if slabs > rows[0]:
         lines.append(f"  only {rows[0]} of the {slabs} slabs have planes: one holds {results.SHARD[0]} at least")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import math
 import queue
+import warnings
 from typing import TYPE_CHECKING, Any
 
 from linumpy_lib.anisotropy.steps import results
@@ -21,6 +22,11 @@ if TYPE_CHECKING:
 
 def spatial_volume(volume: Volume, channel: str = "") -> Volume:
     """Return the single (z, y, x) volume of an input, or say which axis must go."""
+    if "z" not in volume.axes:
+        raise InputError(
+            f"{volume.name}: axes are '{volume.axes}', there is no z axis; if the planes are a stack in z, save them "
+            "with axes 'ZYX' (in ImageJ: Image > Properties, slices instead of channels or frames)"
+        )
     if channel:
         volume = volume.channel(int(channel) if channel.isdecimal() else channel)
     remedies = {
@@ -33,8 +39,6 @@ def spatial_volume(volume: Volume, channel: str = "") -> Volume:
             if extent > 1:
                 raise InputError(f"{volume.name}: has {extent} {word}; anisotropy works on one z,y,x volume: {remedy}")
             volume = volume.pick(**{axis: 0})
-    if volume.axes != "zyx":
-        raise InputError(f"{volume.name}: axes are '{volume.axes}'; anisotropy needs a volume with axes z, y and x")
     return volume
 
 
@@ -91,26 +95,31 @@ def _finite_range(volume: Volume) -> tuple[float, float]:
 
 
 def make_plan(
-    volume: Volume, spacing_um: tuple[float, float, float], parameters: ComputeAnisotropyParameters
+    volume: Volume, spacing_um: tuple[float, float, float], parameters: ComputeAnisotropyParameters, task: Task
 ) -> tuple[AnisotropyPlan, dict[str, Any]]:
     """Resolve the parameters for this volume; return the plan and what was resolved, for the metrics."""
+    from linumpy_lib.anisotropy.filters import CoarseScaleWarning
     from linumpy_lib.anisotropy.plan import DEFAULT_OUTPUTS, AnisotropyPlan
 
     threshold, (low, high) = mask_threshold(volume, parameters)
     largest = max(abs(low), abs(high))
     # Tensors are of fourth order in the data where norms are taken: keep extreme data away from float32's limits.
     exponent = 0 if 1e-6 < largest < 1e6 else -math.frexp(largest)[1] if largest > 0 else 0
-    plan = AnisotropyPlan(
-        sigma=_triple(parameters.anisotropy_sigma),
-        rho=_triple(parameters.anisotropy_rho),
-        spacing_um=spacing_um,
-        gradient=parameters.anisotropy_gradient,
-        units=parameters.anisotropy_units,
-        normalization=parameters.anisotropy_normalization,
-        mask_threshold=threshold,
-        outputs=DEFAULT_OUTPUTS | ({"eigenvalues"} if parameters.anisotropy_eigenvalues else set()),
-        scale_exponent=exponent,
-    )
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", CoarseScaleWarning)
+        plan = AnisotropyPlan(
+            sigma=_triple(parameters.anisotropy_sigma),
+            rho=_triple(parameters.anisotropy_rho),
+            spacing_um=spacing_um,
+            gradient=parameters.anisotropy_gradient,
+            units=parameters.anisotropy_units,
+            normalization=parameters.anisotropy_normalization,
+            mask_threshold=threshold,
+            outputs=DEFAULT_OUTPUTS | ({"eigenvalues"} if parameters.anisotropy_eigenvalues else set()),
+            scale_exponent=exponent,
+        )
+    for warning in caught:
+        task.note(f"{volume.name}: {warning.message}")
     return plan, {"threshold": threshold, "low": low, "high": high}
 
 
@@ -187,7 +196,7 @@ def compute_anisotropy(*, input: Volume, parameters: ComputeAnisotropyParameters
 
     volume = spatial_volume(input, parameters.anisotropy_channel)
     spacing_um = voxel_size(volume, parameters, task)
-    plan, resolved = make_plan(volume, spacing_um, parameters)
+    plan, resolved = make_plan(volume, spacing_um, parameters, task)
     planes = slab_range(volume.shape[0], task.slab) if task.slab[1] > 1 else None
     statistics = AnisotropyStatistics()
     nonfinite = 0

@@ -54,7 +54,7 @@ STEP = Step(
     function=gather_anisotropy,
     parameters=GatherAnisotropyParameters,
     summary="Join the slabs of one volume's anisotropy results",
-    description="Shards are linked, not encoded again; the result is byte for byte that of one task for the whole volume.",
+    description="Shards are linked, not encoded again; the result is byte for byte that of one task.",
     inputs=(Input("input", "result folders of compute_anisotropy.py --slab I/N, all N of them", kind="paths"),),
     outputs=results.OUTPUTS,
 )
