@@ -1,7 +1,7 @@
 """Read the shards that `shards.py` writes: chunks decoded in parallel, each one's checksum verified.
 
-zarr-python and the zarrs pipeline read the same bytes, but zarrs skips the checksums when it reads a part of a shard, and
-a damaged chunk then passes as data. Arrays in any other layout are left to them (`zarr_array`).
+zarr-python and the zarrs pipeline read the same bytes, but zarrs skips the checksums when it reads a part of a shard,
+and a damaged chunk then passes as data. Arrays in any other layout are left to them (`zarr_array`).
 """
 
 from __future__ import annotations
@@ -122,8 +122,8 @@ class ShardSource:
         tasks: list[Future[None]] = []
         try:
             index = self._index(shard, descriptor)
-            submit = partial(self._pool.submit, self._read_chunk, descriptor, index)
-            tasks.extend(submit(chunk, inside, region, out) for chunk in _touched(inside, self._inner))
+            decode = partial(self._read_chunk, descriptor, index, inside=inside, region=region, out=out)
+            tasks.extend(self._pool.submit(decode, chunk) for chunk in _touched(inside, self._inner))
             for task in tasks:
                 task.result()
         finally:
