@@ -18,7 +18,7 @@ _CHILD = "import sys; from bench.measure import _child; _child(*sys.argv[1:])"
 
 @dataclass(frozen=True)
 class Measurement:
-    """Cost of one call, the start of the interpreter and imports included; minimum of the repetitions, each on its own."""
+    """Cost of one call with the start of the interpreter and imports; each figure is the minimum of the repetitions."""
 
     wall_s: float
     cpu_s: float
@@ -80,9 +80,16 @@ def _child(target: str, arguments: str) -> None:
     result = getattr(importlib.import_module(module), name)(**json.loads(arguments))
     own, children = resource.getrusage(resource.RUSAGE_SELF), resource.getrusage(resource.RUSAGE_CHILDREN)
     cpu = own.ru_utime + own.ru_stime + children.ru_utime + children.ru_stime
-    scale = 1 << 20 if sys.platform == "darwin" else 1 << 10
-    peak = max(own.ru_maxrss, children.ru_maxrss) / scale
-    print(json.dumps({"cpu_s": cpu, "peak_mb": peak, "result": result}))
+    print(json.dumps({"cpu_s": cpu, "peak_mb": max(_peak_mb(), children.ru_maxrss / 1024), "result": result}))
+
+
+def _peak_mb() -> float:
+    """Peak resident memory of this process; ru_maxrss would include what the parent held when it started us."""
+    status = Path("/proc/self/status")
+    if status.is_file():
+        line = next(line for line in status.read_text(encoding="ascii").splitlines() if line.startswith("VmHWM"))
+        return int(line.split()[1]) / 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1 << 20 if sys.platform == "darwin" else 1 << 10)
 
 
 def write_json(path: str | Path, rows: list[dict[str, Any]]) -> None:

@@ -10,7 +10,7 @@ from linumpy_lib.io.lazy import LazyArray
 from linumpy_lib.io.store import ArchiveStore, DirectoryStore, Store, read_document
 from linumpy_lib.io.units import known_spacing, micrometres_per
 from linumpy_lib.io.volume import CANONICAL_AXES, SPATIAL_AXES, Level, Volume, canonical
-from linumpy_lib.io.zarr_array import ZarrSource
+from linumpy_lib.io.zarr_array import open_array
 
 ATTRIBUTE = "linumpy"
 _MARKS = ("zarr.json", ".zgroup", ".zarray", ".zattrs")
@@ -130,7 +130,7 @@ def _image(
     own: dict[str, Any] = image[ATTRIBUTE] if isinstance(image.get(ATTRIBUTE), dict) else {}
     complete = bool(own.get("complete")) if strict is None else strict
     prefix = f"{node}/{datasets[level]['path']}".lstrip("/")
-    source = ZarrSource(store, prefix, image["zarr_format"], complete=complete, threads=threads)
+    source = open_array(store, prefix, image["zarr_format"], complete=complete, threads=threads)
     if any(len(name) != 1 or name not in CANONICAL_AXES for name in names):
         raise InputError(f"{path}: axes {names} are not supported; rename them to a subset of t, c, z, y, x")
     lazy, axes, order = canonical(source, "".join(names), where)
@@ -194,15 +194,21 @@ def _transform(own: Any, base: Any, count: int, where: str) -> tuple[list[float]
     return scale, shift
 
 
+def _dimension_names(store: Store, node: str, zarr_format: int) -> list[Any]:
+    document = read_document(store, f"{node}/zarr.json".lstrip("/")) if zarr_format == 3 else None
+    names = (document or {}).get("dimension_names")
+    return names if isinstance(names, list) else []
+
+
 def _plain(
     store: Store, node: str, zarr_format: Literal[2, 3], path: Path, strict: bool | None, threads: int | None
 ) -> Volume:
     """Open an array without image metadata: the last three axes are z, y, x, a fourth is c, a fifth t."""
-    source = ZarrSource(store, node, zarr_format, complete=bool(strict), threads=threads)
+    source = open_array(store, node, zarr_format, complete=bool(strict), threads=threads)
     count = len(source.shape)
     if count > len(CANONICAL_AXES) or count == 0:
         raise InputError(f"{path}: a Zarr array of {count} axes is no volume; 3 to 5 axes (t, c, z, y, x) can be read")
-    names = [name.lower() if name else "" for name in source.dimension_names]
+    names = [str(name or "").lower() for name in _dimension_names(store, node, zarr_format)]
     known = len(names) == count and len(set(names)) == count and all(len(n) == 1 and n in CANONICAL_AXES for n in names)
     lazy, axes, _ = canonical(source, "".join(names) if known else CANONICAL_AXES[-count:], str(path))
     return Volume(

@@ -63,8 +63,7 @@ class NiftiSource:
         self._path, self._proxy = path, image.dataobj
         self.shape: tuple[int, ...] = tuple(int(n) for n in image.shape)[::-1]
         header = image.header
-        slope, offset = header.get_slope_inter()
-        self._scaled = (slope, offset) not in ((None, None), (1.0, 0.0))
+        self._scaled = (self._proxy.slope, self._proxy.inter) != (1.0, 0.0)
         stored = np.dtype(header.get_data_dtype()).newbyteorder("=")
         self.dtype: np.dtype[Any] = np.dtype(np.float32) if self._scaled and stored.kind in "uif" else stored
         self.chunks: tuple[int, ...] | None = None

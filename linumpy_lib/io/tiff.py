@@ -6,6 +6,7 @@ import itertools
 import logging
 import math
 import threading
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -31,24 +32,13 @@ def open_tiff(path: Path) -> Volume:
     InputError
         If the file is truncated, damaged, compressed in a way that needs a missing library, or no volume.
     """
-    import tifffile
-
-    try:
-        with tifffile_messages() as complaints:
-            tif = tifffile.TiffFile(path)
-            series = tif.series[0]
-            pages = list(series.pages)
-    except (tifffile.TiffFileError, *TIFF_ERRORS) as error:
-        raise InputError(
-            f"{path}: not a readable TIFF ({first_line(error)}); it may be truncated, copy it again"
-        ) from None
+    tif, series, pages, complaints = _load(path)
     try:
         source = _source(path, tif, series, pages, complaints)
         spacing = physical_spacing(path, tif)
         axes = _axes(path, series)
-    except BaseException:
+    finally:
         tif.close()
-        raise
     lazy, axes, _ = canonical(source, axes, str(path))
     return Volume(
         array=LazyArray(lazy),
@@ -58,6 +48,23 @@ def open_tiff(path: Path) -> Volume:
         path=path,
         levels=(Level("", (1.0,) * len(axes)),),
     )
+
+
+def _load(path: Path) -> tuple[Any, Any, list[Any], list[str]]:
+    """Open file, its first series, that series' pages, and what tifffile complained about."""
+    import tifffile
+
+    tif: Any = None
+    try:
+        with tifffile_messages() as complaints:
+            tif = tifffile.TiffFile(path)
+            series = tif.series[0]
+            return tif, series, list(series.pages), complaints
+    except (tifffile.TiffFileError, *TIFF_ERRORS) as error:
+        if tif is not None:
+            tif.close()
+        reason = first_line(error)
+        raise InputError(f"{path}: not a readable TIFF ({reason}); it may be truncated, copy it again") from None
 
 
 def first_line(error: BaseException) -> str:
@@ -110,7 +117,6 @@ def _source(path: Path, tif: Any, series: Any, pages: list[Any], complaints: lis
             raise InputError(truncated)
         order = series.keyframe.parent.byteorder
         mapped: Array = np.memmap(path, series.dtype.newbyteorder(order), "r", series.dataoffset, shape)
-        tif.close()
         return ArraySource(mapped)
     sizes: dict[str, int] = {}
     for page in pages:
@@ -119,7 +125,6 @@ def _source(path: Path, tif: Any, series: Any, pages: list[Any], complaints: lis
         size = sizes.setdefault(file, Path(file).stat().st_size)
         if any(start + count > size for start, count in zip(page.dataoffsets, page.databytecounts, strict=False)):
             raise InputError(truncated)
-    tif.close()
     return PagesSource(path, series, pages)
 
 
@@ -220,7 +225,7 @@ class PagesSource:
         page = self._pages[number]
         missing = f"{self._path}: plane {number}"
         try:
-            if len(self._page_shape) != 2 or page.samplesperpixel != 1:
+            if len(self._page_shape) != 2 or page.keyframe.samplesperpixel != 1:
                 handle = page.parent.filehandle
                 with self._lock:
                     handle.open()
@@ -230,18 +235,21 @@ class PagesSource:
                         handle.close()
                 return whole[inside]
             return self._segments(page, inside)
-        except (ValueError, RuntimeError, OSError, KeyError, TypeError, EOFError) as error:
+        except (*TIFF_ERRORS, EOFError, zlib.error) as error:
             if "imagecodecs" in str(error):
                 raise InputError(
-                    f"{missing} is compressed with {page.compression.name}; install 'imagecodecs'"
+                    f"{missing} is compressed with {page.keyframe.compression.name}; install 'imagecodecs'"
                 ) from None
             raise InputError(f"{missing} is damaged ({first_line(error)}); export the file again") from None
 
     def _segments(self, page: Any, inside: Region) -> Array:
         rows, columns = inside
-        height, width = (page.tilelength, page.tilewidth) if page.is_tiled else (page.rowsperstrip, page.imagewidth)
-        across = math.ceil(page.imagewidth / width)
-        out = np.full([rows.stop - rows.start, columns.stop - columns.start], page.nodata, self.dtype)
+        layout = page.keyframe
+        height, width = (
+            (layout.tilelength, layout.tilewidth) if layout.is_tiled else (layout.rowsperstrip, layout.imagewidth)
+        )
+        across = math.ceil(layout.imagewidth / width)
+        out = np.full([rows.stop - rows.start, columns.stop - columns.start], layout.nodata, self.dtype)
         downs = range(rows.start // height, math.ceil(rows.stop / height))
         rights = range(columns.start // width, math.ceil(columns.stop / width))
         # Opened per plane: a folder of thousands of planes must not hold thousands of files open.
@@ -250,7 +258,7 @@ class PagesSource:
                 number = down * across + right
                 handle.seek(page.dataoffsets[number])
                 data = handle.read(page.databytecounts[number])
-                decoded, _, _ = page.decode(data, number, jpegtables=page.jpegtables)
+                decoded, _, _ = layout.decode(data, number, jpegtables=page.jpegtables)
                 if decoded is None:
                     continue
                 segment = decoded.reshape(decoded.shape[-3:-1])
@@ -270,19 +278,13 @@ def open_tiff_plane(path: Path) -> Source:
     InputError
         If the file is damaged or holds anything else.
     """
-    import tifffile
-
-    try:
-        with tifffile_messages() as complaints:
-            tif = tifffile.TiffFile(path)
-            series = tif.series[0]
-            pages = list(series.pages)
-    except (tifffile.TiffFileError, *TIFF_ERRORS) as error:
-        reason = first_line(error)
-        raise InputError(f"{path}: not a readable TIFF ({reason}); it may be truncated, copy it again") from None
+    tif, series, pages, complaints = _load(path)
     if len(pages) != 1 or len(series.shape) != 2:
         tif.close()
         raise InputError(
             f"{path}: has shape {tuple(series.shape)}, one 2-D plane per file is needed; split or remove it"
         )
-    return _source(path, tif, series, pages, complaints)
+    try:
+        return _source(path, tif, series, pages, complaints)
+    finally:
+        tif.close()

@@ -134,10 +134,10 @@ class VolumeWriter:
         self._samples: dict[tuple[int, ...], Array] = {}
         self._missing = set(depth_first(self.plans[:1], self._rows))
         self._bytes_in = self._bytes_out = 0
-        threads = threads or default_threads()
+        self._threads = threads or default_threads()
         check_output(path, inputs, overwrite=overwrite)
         self._destination = Destination(self.path, overwrite=overwrite)
-        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="encode")
+        self._pool = ThreadPoolExecutor(self._threads, thread_name_prefix="encode")
         self._pyramid = HalvingPyramid(self.plans[: self._chain], kind, self._store, self._pool)
         self._closed = False
 
@@ -311,12 +311,12 @@ class VolumeWriter:
 
     def _stored_levels(self) -> None:
         from linumpy_lib.io.store import DirectoryStore
-        from linumpy_lib.io.zarr_array import ZarrSource
+        from linumpy_lib.io.zarr_array import open_array
 
         store = DirectoryStore(self._destination.building)
         for level in range(self._chain, len(self.plans)):
             plan = self.plans[level]
-            source = ZarrSource(store, str(plan.source), 3, complete=True, threads=1)
+            source = open_array(store, str(plan.source), 3, complete=True, threads=self._threads)
             stored_level(
                 source,
                 plan,

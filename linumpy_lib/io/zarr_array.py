@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import logging
 import math
 import os
 import threading
@@ -13,11 +14,33 @@ from typing import Any, Literal
 import numpy as np
 
 from linumpy_lib.errors import InputError
-from linumpy_lib.io.lazy import Array, Region
-from linumpy_lib.io.store import DirectoryStore, Store
+from linumpy_lib.io.lazy import Array, Region, Source
+from linumpy_lib.io.shard_array import ShardSource, own_codec
+from linumpy_lib.io.store import DirectoryStore, Store, read_document
+
+_log = logging.getLogger(__name__)
 
 # What zarr-python, zarrs and numcodecs raise on bytes that do not decode.
 _DECODE_ERRORS = (RuntimeError, ValueError, TypeError, OSError, EOFError, zlib.error, OverflowError, AssertionError)
+
+
+def open_array(
+    store: Store, prefix: str, zarr_format: Literal[2, 3], *, complete: bool, threads: int | None = None
+) -> Source:
+    """Open the array at `prefix` of `store` with the reader that fits its layout; arguments as `ZarrSource`.
+
+    Raises
+    ------
+    InputError
+        If its metadata cannot be used.
+    """
+    if zarr_format == 3 and isinstance(store, DirectoryStore):
+        document = read_document(store, f"{prefix}/zarr.json" if prefix else "zarr.json")
+        if document is not None and own_codec(document) is not None:
+            where = f"{store.label}: level '{prefix}'" if prefix else store.label
+            workers = threads or os.cpu_count() or 1
+            return ShardSource(store.root / prefix, document, where, complete=complete, threads=workers)
+    return ZarrSource(store, prefix, zarr_format, complete=complete, threads=threads)
 
 
 class ZarrSource:
@@ -33,7 +56,7 @@ class ZarrSource:
         2 or 3.
     complete : bool
         Whether every chunk must be stored. Absent chunks then are an error; otherwise they hold the fill value, as the
-        Zarr specification says.
+        Zarr specification says, and the first one met is logged.
     threads : int, optional
         Decoding threads.
     """
@@ -49,13 +72,9 @@ class ZarrSource:
         self.chunks: tuple[int, ...] | None = tuple(array.shards or array.chunks)
         self._inner: tuple[int, ...] = tuple(array.chunks)
         self._seen: set[tuple[int, ...]] = set()
+        self._told = False
         # zarr-python runs one event loop; a lock around it costs nothing and keeps zip handles safe.
         self._lock = None if isinstance(store, DirectoryStore) else threading.Lock()
-
-    @property
-    def dimension_names(self) -> tuple[str | None, ...]:
-        """Axis names stored in the array (Zarr v3), empty if none."""
-        return tuple(getattr(self._array.metadata, "dimension_names", None) or ())
 
     def read(self, region: Region) -> Array:
         """Box of the array.
@@ -65,8 +84,7 @@ class ZarrSource:
         InputError
             If a chunk is missing (in a complete store) or does not decode.
         """
-        if self._complete:
-            self._require_chunks(region)
+        self._look_for_chunks(region)
         try:
             block = self._get(region)
         except _DECODE_ERRORS as error:
@@ -82,14 +100,19 @@ class ZarrSource:
     def _where(self) -> str:
         return f"{self._store.label}: level '{self._prefix}'" if self._prefix else self._store.label
 
-    def _require_chunks(self, region: Region) -> None:
+    def _look_for_chunks(self, region: Region) -> None:
         assert self.chunks is not None
         for index in _grid(region, self.chunks):
             if index in self._seen:
                 continue
             key = self._array.metadata.encode_chunk_key(index)
             if not self._store.exists(f"{self._prefix}/{key}" if self._prefix else key):
-                raise InputError(f"{self._where()}: missing chunk {key}; restore it or write the store again")
+                if self._complete:
+                    raise InputError(f"{self._where()}: missing chunk {key}; restore it or write the store again")
+                if not self._told:
+                    self._told = True
+                    fill = self._array.fill_value
+                    _log.warning("%s: chunk %s is not stored, absent chunks read as %s", self._where(), key, fill)
             self._seen.add(index)
 
     def _name_bad_chunk(self, region: Region, error: BaseException) -> str:
