@@ -271,15 +271,9 @@ class VolumeWriter:
         halved = self._chain == len(self.plans)
         halving = {"intensity": "mean", "labels": "mode", "directions": "sample"}[self.kind]
         method = halving if halved or self.kind == "intensity" else "nearest"
+        omero = self.display.document()
         document = metadata.image_document(
-            self.name,
-            self.axes,
-            self.plans,
-            self.origin_um,
-            method,
-            self.display.document(),
-            self.kind,
-            self.provenance,
+            self.name, self.axes, self.plans, self.origin_um, method, omero, self.kind, self.provenance
         )
         metadata.write_document(root / "zarr.json", document)
 
