@@ -129,9 +129,7 @@ def main() -> None:
     repeat = 1 if arguments.quick else arguments.repeat
     sizes = [128] if arguments.quick else [256, 512]
     rows: list[dict[str, Any]] = []
-    print(
-        f"sigma {SIGMA}, rho {RHO}, {THREADS} threads, minimum of {repeat}; ratios: structure-tensor over ours (CPU, wall)"
-    )
+    print(f"sigma {SIGMA}, rho {RHO}, {THREADS} threads, minimum of {repeat}; last: CPU and wall ratio to the peer")
     print(f"{'':44s} {'size':>12s} {'wall s':>8s} {'CPU s':>8s} {'ns/vox':>7s} {'limit':>6s} {'peak MB':>8s}")
     for size in sizes:
         label = f"{size}^3"
