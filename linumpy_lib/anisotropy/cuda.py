@@ -1,7 +1,7 @@
 """Eigen solver and measures as one CUDA kernel.
 
-A host compiler understands the function of one voxel as well: the tests compile it and hold it against LAPACK where there
-is no GPU. The maths is that of `eigen.solve` and `measures.measures_of`; see there for the explanation.
+A host compiler understands the function of one voxel as well: the tests compile it and hold it against LAPACK where
+there is no GPU. The maths is that of `eigen.solve` and `measures.measures_of`; see there for the explanation.
 """
 
 from __future__ import annotations
