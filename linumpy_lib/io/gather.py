@@ -13,7 +13,7 @@ from linumpy_lib.io.ngff import ATTRIBUTE
 from linumpy_lib.io.opening import open_volume
 from linumpy_lib.io.store import DirectoryStore, read_document
 from linumpy_lib.io.volume import Volume
-from linumpy_lib.io.writer import VolumeWriter, join_ranges
+from linumpy_lib.io.writer import VolumeWriter
 from linumpy_lib.io.zarr_array import open_array
 
 
@@ -118,8 +118,7 @@ def _adopt(writer: VolumeWriter, found: Sequence[tuple[dict[str, Any], Path]]) -
         step = writer.plans[0].shards[0]
         source = open_array(DirectoryStore(slab), "0", 3, complete=True)
         sources.update(dict.fromkeys(range(recipe["slab"][0] // step, -(-recipe["slab"][1] // step)), (slab, source)))
-        for k, span in enumerate(recipe["ranges"]):
-            writer.ranges[k] = join_ranges(writer.ranges[k], None if span is None else (span[0], span[1]))
+        writer.display.join(recipe["ranges"])
     for index in depth_first(writer.plans):
         slab, source = sources[index[0]]
         block = None

@@ -199,3 +199,18 @@ def children(plan: LevelPlan, finer: LevelPlan, index: Sequence[int]) -> Iterato
         start = k * s * int(f) // fine
         ranges.append(range(start, min(max(start + 1, math.ceil((k + 1) * s * int(f) / fine)), count)))
     return itertools.product(*ranges)
+
+
+def slab_rows(slab: tuple[int, int], plan: LevelPlan) -> range:
+    """Z indices of the shards that planes ``slab[0]`` to ``slab[1]`` fill.
+
+    Raises
+    ------
+    ParameterError
+        If the slab is not made of whole shards.
+    """
+    start, stop = slab
+    depth, step = plan.shape[0], plan.shards[0]
+    if not 0 <= start < stop <= depth or start % step or (stop % step and stop != depth):
+        raise ParameterError(f"slab = {slab}: must begin and end at multiples of {step} planes within 0 to {depth}")
+    return range(start // step, math.ceil(stop / step))

@@ -16,7 +16,6 @@ from linumpy_lib.io.ngff import ATTRIBUTE
 from linumpy_lib.io.shards import codec_documents
 
 NGFF_VERSION = "0.5"
-_COLOURS = ("FF0000", "00FF00", "0000FF", "FF00FF", "00FFFF", "FFFF00", "FF8000", "FFFFFF")
 _AXIS_TYPES = {"t": "time", "c": "channel"}
 
 
@@ -67,7 +66,7 @@ def array_document(plan: LevelPlan, lead: Sequence[int], axes: str, dtype: np.dt
     }
 
 
-def _exact(value: float) -> float:
+def exact(value: float) -> float:
     """Drop the last digits of a product of spacings, so that 0.1 + 0.2 is written as 0.3."""
     return float(f"{value:.12g}")
 
@@ -90,14 +89,14 @@ def image_document(
     datasets = []
     for level, plan in enumerate(plans):
         centre = [
-            _exact(o if method == "sample" else o + (s - b) / 2)
+            exact(o if method == "sample" else o + (s - b) / 2)
             for o, s, b in zip(origin_um, plan.spacing_um, plans[0].spacing_um, strict=True)
         ]
         datasets.append(
             {
                 "path": str(level),
                 "coordinateTransformations": [
-                    {"type": "scale", "scale": [1.0] * lead + [_exact(s) for s in plan.spacing_um]},
+                    {"type": "scale", "scale": [1.0] * lead + [exact(s) for s in plan.spacing_um]},
                     {"type": "translation", "translation": [0.0] * lead + centre},
                 ],
             }
@@ -123,34 +122,3 @@ def image_document(
             ATTRIBUTE: {"version": __version__, "complete": True, "kind": kind, "provenance": provenance},
         },
     }
-
-
-def omero_document(
-    names: Sequence[str],
-    ranges: Sequence[tuple[float, float] | None],
-    samples: Sequence[np.ndarray[Any, Any]],
-    kind: str,
-) -> dict[str, Any]:
-    """Display settings: full data range and, for intensities, the 1st to 99.9th percentile of the coarsest level."""
-    channels = []
-    for k, (label, span, sample) in enumerate(zip(names, ranges, samples, strict=True)):
-        low, high = span or (0.0, 1.0)
-        start, end = low, high
-        if kind == "intensity" and sample.size:
-            start, end = (float(v) for v in np.percentile(sample.astype(np.float64), [1, 99.9]))
-        if not start < end:
-            start, end = (low, high) if low < high else (low, low + 1)
-        channels.append(
-            {
-                "label": label,
-                "color": "FFFFFF" if len(names) == 1 else _COLOURS[k % len(_COLOURS)],
-                "window": {
-                    "min": low,
-                    "max": max(high, end),
-                    "start": _exact(start),
-                    "end": _exact(end),
-                },
-                "active": True,
-            }
-        )
-    return {"channels": channels}

@@ -12,6 +12,19 @@ from linumpy_lib.io.lazy import Array, ArraySource, LazyArray, Region, Source
 from linumpy_lib.io.units import known_spacing
 from linumpy_lib.io.volume import Level, Volume, canonical
 
+# Spellings of the NRRD format definition, per NumPy type.
+_TYPES = {
+    "i1": ("signed char", "int8", "int8_t"),
+    "u1": ("uchar", "unsigned char", "uint8", "uint8_t"),
+    "i2": ("short", "short int", "signed short", "signed short int", "int16", "int16_t"),
+    "u2": ("ushort", "unsigned short", "unsigned short int", "uint16", "uint16_t"),
+    "i4": ("int", "signed int", "int32", "int32_t"),
+    "u4": ("uint", "unsigned int", "uint32", "uint32_t"),
+    "i8": ("longlong", "long long", "long long int", "signed long long", "signed long long int", "int64", "int64_t"),
+    "u8": ("ulonglong", "unsigned long long", "unsigned long long int", "uint64", "uint64_t"),
+    "f4": ("float",),
+    "f8": ("double",),
+}
 _DOMAIN_KINDS = ("domain", "space", "none", "???")
 
 
@@ -38,13 +51,9 @@ def open_nrrd(path: Path) -> Volume:
     shape = tuple(reversed(sizes))
     if 0 in shape:
         raise InputError(f"{path}: the array is empty, shape {shape}; export it again")
-    source: Source
-    if encoding == "raw":
-        source = _mapped(path, header, dtype, shape)
-    elif dtype.kind in "uif":
-        source = WholeNrrd(path, shape, dtype)
-    else:
-        source = ArraySource(np.empty((0,) * len(shape), dtype))
+    source: Source = (
+        _mapped(path, header, dtype, shape) if encoding == "raw" else WholeNrrd(path, shape, dtype.newbyteorder("="))
+    )
     kinds = [str(kind).lower() for kind in header.get("kinds", ["domain"] * len(sizes))][::-1]
     spatial = [k for k, kind in enumerate(kinds) if kind in _DOMAIN_KINDS]
     others = [k for k in range(len(shape)) if k not in spatial]
@@ -69,10 +78,14 @@ def open_nrrd(path: Path) -> Volume:
 
 
 def _dtype(header: dict[str, Any]) -> np.dtype[Any]:
-    import nrrd.reader
-
-    dtype: np.dtype[Any] = nrrd.reader._determine_datatype(header)
-    return dtype
+    name = " ".join(str(header["type"]).lower().split())
+    code = next((code for code, names in _TYPES.items() if name in names), None)
+    if code is None:
+        raise ValueError(f"type {name!r}")
+    order = {"big": ">", "little": "<"}.get(str(header.get("endian", "little")).lower())
+    if order is None:
+        raise ValueError(f"endian {header['endian']!r}")
+    return np.dtype(order + code)
 
 
 def _mapped(path: Path, header: dict[str, Any], dtype: np.dtype[Any], shape: tuple[int, ...]) -> Source:

@@ -15,26 +15,16 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from linumpy_lib.errors import InputError, ParameterError
 from linumpy_lib.io import metadata
 from linumpy_lib.io.destination import Destination, check_output, explain, link_or_copy
-from linumpy_lib.io.layout import LevelPlan, depth_first, plan_levels
+from linumpy_lib.io.display import Display
+from linumpy_lib.io.layout import depth_first, plan_levels, slab_rows
 from linumpy_lib.io.lazy import Array, Region
 from linumpy_lib.io.ngff import ATTRIBUTE
 from linumpy_lib.io.pyramid import HalvingPyramid, halving_chain, stored_level
-from linumpy_lib.io.reduce import value_range
 from linumpy_lib.io.shards import DEFAULT_CODEC, codec_documents, write_shard
+from linumpy_lib.io.storable import channel_labels, check_array, default_threads
 from linumpy_lib.io.units import check_spacing
-from linumpy_lib.io.volume import CANONICAL_AXES
-
-KINDS = ("intensity", "labels", "directions")
-# Voxels per axis of the coarsest level that the display window is computed from.
-_SAMPLES = 96
-
-
-def default_threads() -> int:
-    """Processors that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 class VolumeWriter:
@@ -115,7 +105,7 @@ class VolumeWriter:
         self.dtype = np.dtype(dtype).newbyteorder("=")
         self.shape = tuple(int(n) for n in shape)
         self.axes, self.kind, self.codec = axes, kind, codec
-        _check_array(str(path), self.shape, self.dtype, axes, kind)
+        check_array(str(path), self.shape, self.dtype, axes, kind)
         self.spacing_um = check_spacing(spacing_um, str(path))
         self.origin_um = tuple(float(o) for o in origin_um)
         self.lead = self.shape[:-3]
@@ -123,15 +113,14 @@ class VolumeWriter:
         self._pyramid_request = pyramid if isinstance(pyramid, str) else [float(target) for target in pyramid]
         self._levels_request = levels
         self._names_request = None if channel_names is None else [str(label) for label in channel_names]
-        self._rows = None if slab is None else _slab_rows(slab, self.plans[0])
+        self._rows = None if slab is None else slab_rows(slab, self.plans[0])
         self.slab = slab
         codec_documents(codec, self.dtype)
         self.name = name if name is not None else self.path.name.removesuffix(".zarr").removesuffix(".ome")
         self.provenance = metadata.check_provenance(provenance)
-        self.channel_names = _names(channel_names, self.shape[axes.index("c")] if "c" in axes else 1, self.name)
+        self.channel_names = channel_labels(channel_names, self.shape[axes.index("c")] if "c" in axes else 1, self.name)
         self._chain = halving_chain(self.plans)
-        self.ranges: list[tuple[float, float] | None] = [None] * len(self.channel_names)
-        self._samples: dict[tuple[int, ...], Array] = {}
+        self.display = Display(axes, self.channel_names, kind)
         self._missing = set(depth_first(self.plans[:1], self._rows))
         self._bytes_in = self._bytes_out = 0
         self._threads = threads or default_threads()
@@ -171,7 +160,7 @@ class VolumeWriter:
         if values.shape != expected:
             raise ValueError(f"block of shape {values.shape} for a region of shape {expected}")
         values = values.astype(self.dtype, casting="safe" if values.dtype.kind != "f" else "same_kind", copy=False)
-        self._widen(values)
+        self.display.widen(values)
         self._store(0, index, values)
         if self.slab is None:
             self._pyramid.add(0, index, values)
@@ -208,14 +197,9 @@ class VolumeWriter:
             raise self._explain(error) from None
         if values is not None:
             if len(self.plans) == 1:
-                self._sample(index, values)
+                self.display.sample(self.plans[0], index, values)
             self._pyramid.add(0, index, values)
         self._missing.discard(index)
-
-    def _widen(self, values: Array) -> None:
-        channels = [values] if "c" not in self.axes else np.moveaxis(values, self.axes.index("c"), 0)
-        for k, channel in enumerate(channels):
-            self.ranges[k] = join_ranges(self.ranges[k], value_range(channel))
 
     def shard_path(self, level: int, index: Sequence[int], lead: Sequence[int]) -> Path:
         """File of one shard while the store is being built."""
@@ -240,16 +224,7 @@ class VolumeWriter:
             raise self._explain(error) from None
         self._bytes_in += block.nbytes
         if level == len(self.plans) - 1:
-            self._sample(index, block)
-
-    def _sample(self, index: tuple[int, ...], block: Array) -> None:
-        """Keep a few voxels of a shard of the coarsest level for the display window."""
-        plan = self.plans[-1]
-        box: list[Any] = []
-        for start, n in zip((r.start for r in plan.region(index)), plan.shape, strict=True):
-            step = math.ceil(n / _SAMPLES)
-            box.append(slice(-start % step, None, step))
-        self._samples[index] = block[(..., *box)].copy()
+            self.display.sample(plan, index, block)
 
     def _explain(self, error: OSError) -> Exception:
         total = sum(math.prod(plan.shape) for plan in self.plans) * math.prod(self.lead) * self.dtype.itemsize
@@ -293,17 +268,10 @@ class VolumeWriter:
             return
         if self._chain < len(self.plans):
             self._stored_levels()
-        axis = self.axes.index("c") if "c" in self.axes else None
-        samples = [self._samples[k] for k in sorted(self._samples)]
-        values = []
-        for k in range(len(self.channel_names)):
-            flat = [(s if axis is None else np.take(s, k, axis)).ravel() for s in samples]
-            joined = np.concatenate(flat)
-            values.append(joined[np.isfinite(joined)])
-        omero = metadata.omero_document(self.channel_names, self.ranges, values, self.kind)
         halved = self._chain == len(self.plans)
         halving = {"intensity": "mean", "labels": "mode", "directions": "sample"}[self.kind]
         method = halving if halved or self.kind == "intensity" else "nearest"
+        omero = self.display.document()
         document = metadata.image_document(
             self.name, self.axes, self.plans, self.origin_um, method, omero, self.kind, self.provenance
         )
@@ -330,7 +298,7 @@ class VolumeWriter:
         assert self.slab is not None
         recipe = {
             "slab": list(self.slab),
-            "ranges": [None if span is None else list(span) for span in self.ranges],
+            "ranges": [None if span is None else list(span) for span in self.display.ranges],
             "shape": list(self.shape),
             "dtype": self.dtype.name,
             "axes": self.axes,
@@ -363,43 +331,3 @@ class VolumeWriter:
             self.close()
         else:
             self.abort()
-
-
-def join_ranges(a: tuple[float, float] | None, b: tuple[float, float] | None) -> tuple[float, float] | None:
-    """Smallest range that holds both."""
-    if a is None or b is None:
-        return a or b
-    return min(a[0], b[0]), max(a[1], b[1])
-
-
-def _check_array(where: str, shape: tuple[int, ...], dtype: np.dtype[Any], axes: str, kind: str) -> None:
-    if axes not in ("zyx", "czyx", "tzyx", "tczyx") or len(axes) != len(shape):
-        raise InputError(
-            f"{where}: axes '{axes}' do not describe a volume of shape {shape}; use zyx, czyx, tzyx or {CANONICAL_AXES}"
-        )
-    if min(shape) < 1:
-        raise InputError(f"{where}: the volume is empty, shape {shape}; there is nothing to write")
-    if dtype.kind not in "uif" or dtype.itemsize > 8:
-        raise InputError(
-            f"{where}: data type {dtype} cannot be stored; convert it to integers or floats (masks to uint8)"
-        )
-    if kind not in KINDS:
-        raise ParameterError(f"kind = {kind!r}: choose one of {', '.join(KINDS)}")
-    if kind == "labels" and dtype.kind == "f":
-        raise ParameterError(f"kind = 'labels': labels are integers, not {dtype}")
-
-
-def _names(names: Sequence[str] | None, count: int, fallback: str) -> tuple[str, ...]:
-    if names is None:
-        return (fallback,) if count == 1 else tuple(f"channel {k}" for k in range(count))
-    if len(names) != count:
-        raise ParameterError(f"channel_names = {list(names)}: the volume has {count} channels")
-    return tuple(str(name) for name in names)
-
-
-def _slab_rows(slab: tuple[int, int], plan: LevelPlan) -> range:
-    start, stop = slab
-    depth, step = plan.shape[0], plan.shards[0]
-    if not 0 <= start < stop <= depth or start % step or (stop % step and stop != depth):
-        raise ParameterError(f"slab = {slab}: must begin and end at multiples of {step} planes within 0 to {depth}")
-    return range(start // step, math.ceil(stop / step))

@@ -70,9 +70,11 @@ class SimulateOctParameters(Parameters):
         Literal["flat", "nested"], Field(description="All tile folders together, or one folder for each slice")
     ] = "flat"
     simulate_oct_stage_axes: Annotated[
-        Literal["x,y", "-x,y", "x,-y", "-x,-y", "y,x", "-y,x", "y,-x", "-y,-x", "none"],
-        Field(description="Image axis (and sign) that grows along the stage's x and y; none leaves the stage keys out"),
-    ] = "x,y"
+        Literal["x+y+", "x-y+", "x+y-", "x-y-", "y+x+", "y-x+", "y+x-", "y-x-", "none"],
+        Field(
+            description="Image axis, and its sign, that the stage's x shows, then its y; none leaves the stage keys out"
+        ),
+    ] = "x+y+"
     simulate_oct_phantom_um: Annotated[float, _number("Voxel size of the procedural truth", "um", gt=0)] = 10.0
     simulate_oct_truth_spacing_um: Annotated[
         str,

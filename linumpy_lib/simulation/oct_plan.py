@@ -16,7 +16,7 @@ from linumpy_lib.simulation.oct_parameters import SimulateOctParameters
 from linumpy_lib.simulation.truth import Pair, SliceTruth, TileTruth, Truth, rotation_xy
 
 STAGE_ORIGIN_MM = (25.0, 17.5)
-_AXES = {"x": (1.0, 0.0), "-x": (-1.0, 0.0), "y": (0.0, 1.0), "-y": (0.0, -1.0)}
+_AXES = {"x+": (1.0, 0.0), "x-": (-1.0, 0.0), "y+": (0.0, 1.0), "y-": (0.0, -1.0)}
 
 
 def stream(seed: int, effect: str, *place: int) -> np.random.Generator:
@@ -154,8 +154,8 @@ def plan_acquisition(parameters: SimulateOctParameters, volume: Mapping[str, Any
     centre = extent[:0:-1] / 2
     stage = None
     if p.simulate_oct_stage_axes != "none":
-        first, second = p.simulate_oct_stage_axes.split(",")
-        stage = np.array([_AXES[first], _AXES[second]])
+        axes = p.simulate_oct_stage_axes
+        stage = np.array([_AXES[axes[:2]], _AXES[axes[2:]]])
     drift, rehoming = np.zeros(2), np.zeros(2)
     slices = []
     for index, slice_id in enumerate(ids):

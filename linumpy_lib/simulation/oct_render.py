@@ -119,21 +119,6 @@ def _region(volume: TruthVolume, affine: Float64, corners: Float64, margin: int)
     return volume.reflectivity(start, stop), start.astype(float)
 
 
-def _surface_px(truth: Truth, item: SliceTruth, tile: TileTruth, lines: Float64, frames: Float64) -> Float64:
-    """Depth index of the block face, focal curvature left out."""
-    origin = truth.lab_xy_um(tile, 0, 0) - np.array(truth.centre_xy_um)
-    along_line = truth.lab_xy_um(tile, 1, 0) - truth.lab_xy_um(tile, 0, 0)
-    along_frame = truth.lab_xy_um(tile, 0, 1) - truth.lab_xy_um(tile, 0, 0)
-    slope = np.tan(np.radians(item.tilt_xy_deg)) / truth.spacing_um[0]
-    result: Float64 = (
-        truth.interface_px
-        + slope @ origin
-        + (slope @ along_line) * lines[None]
-        + (slope @ along_frame) * frames[:, None]
-    )
-    return result
-
-
 def render_tile(truth: Truth, volume: TruthVolume, item: SliceTruth, tile: TileTruth) -> Iterator[Float32]:
     """Make one tile, file by file.
 
@@ -180,7 +165,7 @@ def render_tile(truth: Truth, volume: TruthVolume, item: SliceTruth, tile: TileT
         scans, repeats = np.unique(recorded // n_repeat, return_counts=True)
         frames = scans.astype(float)
         curvature = optics.curvature_px(lines, frames)
-        surface = (_surface_px(truth, item, tile, lines, frames) + curvature).astype(np.float32)
+        surface = (truth.surface_px(item.id, tile, lines, frames) + curvature).astype(np.float32)
         bright = (light * line_brightness[None] * optics.flat_field(lines, frames)).astype(np.float32)
         if item.degraded:
             bright[lost_stream.random(len(frames)) < DEGRADED_LOST] *= np.float32(_LOST_LIGHT)

@@ -189,6 +189,15 @@ class Truth:
         """World depth of depth index `z` in a slice where the focal curvature is `curvature_px`."""
         return self.slice(slice_id).face_um + (z - self.interface_px - curvature_px) * self.spacing_um[0]
 
+    def surface_px(self, slice_id: int, tile: TileTruth, x: npt.ArrayLike, y: npt.ArrayLike) -> Array:
+        """Depth index (y, x) of the block face at A-lines `x` and B-scans `y` of a tile, focal curvature left out."""
+        origin = self.lab_xy_um(tile, 0, 0)
+        slope = np.tan(np.radians(self.slice(slice_id).tilt_xy_deg)) / self.spacing_um[0]
+        along_x, along_y = (slope @ (self.lab_xy_um(tile, *one) - origin) for one in ((1, 0), (0, 1)))
+        across: Array = np.asarray(x, dtype=float)[None, :] * along_x + np.asarray(y, dtype=float)[:, None] * along_y
+        across += self.interface_px + slope @ (origin - np.array(self.centre_xy_um))
+        return across
+
     def step_matrix_px(self) -> Array:
         """Matrix A (Lefebvre et al. 2017): tile position = A (index x, index y), pixels (x, y), without jitter."""
         _, ny, nx = self.tile_shape

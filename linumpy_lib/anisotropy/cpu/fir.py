@@ -9,22 +9,23 @@ readable up to the next multiple of 16.
 from __future__ import annotations
 
 from linumpy_lib.anisotropy.cpu.jit import inline_kernel
-from linumpy_lib.anisotropy.cpu.simd import LANES, fma, load, splat, store
+from linumpy_lib.anisotropy.cpu.simd import LANES, fma, item, load, splat, store
 
 PAIR = 2 * LANES
+GROUP = 4
 
 
 @inline_kernel
 def smooth_row(out, at, source, rows, taps, radius, count):
     """Filter one row with symmetric taps (`taps[radius + t]` for offset t)."""
-    centre = rows[radius]
+    centre = item(rows, radius)
     for x in range(0, count, PAIR):
-        a = load(source, centre + x) * taps[radius]
-        b = load(source, centre + x + LANES) * taps[radius]
+        a = load(source, centre + x) * item(taps, radius)
+        b = load(source, centre + x + LANES) * item(taps, radius)
         for t in range(1, radius + 1):
-            low = rows[radius - t] + x
-            high = rows[radius + t] + x
-            weight = taps[radius + t]
+            low = item(rows, radius - t) + x
+            high = item(rows, radius + t) + x
+            weight = item(taps, radius + t)
             a = fma(load(source, low) + load(source, high), weight, a)
             b = fma(load(source, low + LANES) + load(source, high + LANES), weight, b)
         store(out, at + x, a)
@@ -32,53 +33,53 @@ def smooth_row(out, at, source, rows, taps, radius, count):
 
 
 @inline_kernel
-def smooth_two_rows(out, at, at_next, source, rows, taps, radius, count):
-    """Filter the rows under `rows[0:2r+1]` and `rows[1:2r+2]` in one go: they share all but two loads."""
-    centre = rows[radius]
-    following = rows[radius + 1]
-    for x in range(0, count, PAIR):
-        low_a = load(source, centre + x)
-        low_b = load(source, centre + x + LANES)
-        high_a = load(source, following + x)
-        high_b = load(source, following + x + LANES)
-        first_a = low_a * taps[radius]
-        first_b = low_b * taps[radius]
-        second_a = high_a * taps[radius]
-        second_b = high_b * taps[radius]
+def smooth_four_rows(out, at, step, source, rows, taps, radius, count):
+    """Filter the rows under `rows[i : 2r+1+i]`, i = 0..3, into `out` at `at + i*step`: one load per output and pair."""
+    for x in range(0, count, LANES):
+        low1 = load(source, item(rows, radius) + x)
+        low2 = load(source, item(rows, radius + 1) + x)
+        low3 = load(source, item(rows, radius + 2) + x)
+        high2 = load(source, item(rows, radius + 3) + x)
+        high0 = low2
+        high1 = low3
+        centre = item(taps, radius)
+        first = low1 * centre
+        second = low2 * centre
+        third = low3 * centre
+        fourth = high2 * centre
+        # for offset t, `low[i]` is the row under tap r - t + i and `high[i]` the one under r + t + i; they shift by one
         for t in range(1, radius + 1):
-            low = rows[radius - t] + x
-            high = rows[radius + t + 1] + x
-            weight = taps[radius + t]
-            next_low_a = load(source, low)
-            next_low_b = load(source, low + LANES)
-            next_high_a = load(source, high)
-            next_high_b = load(source, high + LANES)
-            first_a = fma(next_low_a + high_a, weight, first_a)
-            first_b = fma(next_low_b + high_b, weight, first_b)
-            second_a = fma(low_a + next_high_a, weight, second_a)
-            second_b = fma(low_b + next_high_b, weight, second_b)
-            low_a = next_low_a
-            low_b = next_low_b
-            high_a = next_high_a
-            high_b = next_high_b
-        store(out, at + x, first_a)
-        store(out, at + x + LANES, first_b)
-        store(out, at_next + x, second_a)
-        store(out, at_next + x + LANES, second_b)
+            weight = item(taps, radius + t)
+            low0 = load(source, item(rows, radius - t) + x)
+            high3 = load(source, item(rows, radius + 3 + t) + x)
+            first = fma(low0 + high0, weight, first)
+            second = fma(low1 + high1, weight, second)
+            third = fma(low2 + high2, weight, third)
+            fourth = fma(low3 + high3, weight, fourth)
+            low3 = low2
+            low2 = low1
+            low1 = low0
+            high0 = high1
+            high1 = high2
+            high2 = high3
+        store(out, at + x, first)
+        store(out, at + step + x, second)
+        store(out, at + 2 * step + x, third)
+        store(out, at + 3 * step + x, fourth)
 
 
 @inline_kernel
 def smooth_and_derive_row(smooth, derived, at, derived_at, source, rows, even, odd, radius, count):
     """Symmetric taps into `smooth` and antisymmetric taps into `derived`, sharing the loads."""
-    centre = rows[radius]
+    centre = item(rows, radius)
     for x in range(0, count, LANES):
-        a = load(source, centre + x) * even[radius]
+        a = load(source, centre + x) * item(even, radius)
         d = splat(0.0)
         for t in range(1, radius + 1):
-            low = load(source, rows[radius - t] + x)
-            high = load(source, rows[radius + t] + x)
-            a = fma(low + high, even[radius + t], a)
-            d = fma(high - low, odd[radius + t], d)
+            low = load(source, item(rows, radius - t) + x)
+            high = load(source, item(rows, radius + t) + x)
+            a = fma(low + high, item(even, radius + t), a)
+            d = fma(high - low, item(odd, radius + t), d)
         store(smooth, at + x, a)
         store(derived, derived_at + x, d)
 
@@ -89,5 +90,9 @@ def derive_row(out, at, source, rows, odd, radius, count):
     for x in range(0, count, LANES):
         d = splat(0.0)
         for t in range(1, radius + 1):
-            d = fma(load(source, rows[radius + t] + x) - load(source, rows[radius - t] + x), odd[radius + t], d)
+            d = fma(
+                load(source, item(rows, radius + t) + x) - load(source, item(rows, radius - t) + x),
+                item(odd, radius + t),
+                d,
+            )
         store(out, at + x, d)

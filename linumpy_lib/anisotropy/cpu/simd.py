@@ -134,6 +134,17 @@ def splat(typingctx: Any, value: Any) -> Any:
 
 
 @intrinsic
+def item(typingctx: Any, array: Any, index: Any) -> Any:
+    """One element of a flat array, without the negative-index rule."""
+
+    def emit(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        element = context.get_data_type(sig.args[0].dtype)
+        return builder.load(_address(context, builder, sig.args[0], args[0], args[1], element))
+
+    return array.dtype(array, types.intp), emit
+
+
+@intrinsic
 def load(typingctx: Any, array: Any, index: Any) -> Any:
     """Sixteen neighbours of a flat float32 array from `index` on."""
 

@@ -14,7 +14,7 @@ import numpy as np
 from numba import types
 
 from linumpy_lib.anisotropy.cpu import solver
-from linumpy_lib.anisotropy.cpu.fir import derive_row, smooth_and_derive_row, smooth_row, smooth_two_rows
+from linumpy_lib.anisotropy.cpu.fir import GROUP, derive_row, smooth_and_derive_row, smooth_four_rows, smooth_row
 from linumpy_lib.anisotropy.cpu.jit import cached_kernel, inline_kernel, source_digest
 from linumpy_lib.anisotropy.cpu.simd import LANES, load, store
 
@@ -75,6 +75,14 @@ def put_row(out, source, start):
 
 
 @inline_kernel
+def put_channels(out, channels, z, window, j, result, row, pitch):
+    """Store one row of each channel of an output that is asked for."""
+    if out.shape[0]:
+        for c in range(channels):
+            put_row(out[c, z, window[0] + j, window[2] : window[3]], result, (row + c) * pitch)
+
+
+@inline_kernel
 def foreground_row(flags, source, chosen, threshold, counts):
     """Mark finite voxels above the threshold (and chosen by the caller's mask, if there is one); return how many."""
     found = 0
@@ -93,6 +101,80 @@ def foreground_row(flags, source, chosen, threshold, counts):
     return found
 
 
+@inline_kernel
+def shift(rows, by):
+    """Move every row of a filter."""
+    for t in range(rows.shape[0]):
+        rows[t] += by
+
+
+@inline_kernel
+def gradient_products(
+    products, images, ring, z, depth, taps, radii, eheight, ewidth, epitch, pheight, pwidth, ppitch, pleft, pright,
+    smooth_plane, odd_plane, line, gradient, rows_z, rows_y, rows_x,
+):  # fmt: skip
+    """Differentiate plane z of the ring of images; row 6*j + q of `products` is product q at y = j."""
+    smooth_z, odd_z, smooth_y, odd_y, smooth_x, odd_x = taps[:6]
+    gz, gy, gx = radii[:3]
+    for j in range(eheight):
+        for t in range(ring):
+            rows_z[t] = ((clamp(z + t - gz, depth) % ring) * eheight + j) * epitch
+        smooth_and_derive_row(
+            smooth_plane, odd_plane, j * epitch, j * epitch, images, rows_z, smooth_z, odd_z, gz, ewidth
+        )
+    for j in range(pheight):
+        for t in range(2 * gy + 1):
+            rows_y[t] = (j + t) * epitch
+        smooth_row(line, 0, odd_plane, rows_y, smooth_y, gy, ewidth)
+        smooth_row(gradient, 0, line, rows_x, smooth_x, gx, pwidth)
+        smooth_and_derive_row(line, line, 0, epitch, smooth_plane, rows_y, smooth_y, odd_y, gy, ewidth)
+        derive_row(gradient, 2 * ppitch, line, rows_x, odd_x, gx, pwidth)
+        shift(rows_x, epitch)
+        smooth_row(gradient, ppitch, line, rows_x, smooth_x, gx, pwidth)
+        shift(rows_x, -epitch)
+        at = 6 * j * ppitch + pleft
+        for i in range(0, pwidth, LANES):
+            a = load(gradient, i)
+            b = load(gradient, ppitch + i)
+            c = load(gradient, 2 * ppitch + i)
+            store(products, at + i, a * a)
+            store(products, at + ppitch + i, b * b)
+            store(products, at + 2 * ppitch + i, c * c)
+            store(products, at + 3 * ppitch + i, a * b)
+            store(products, at + 4 * ppitch + i, a * c)
+            store(products, at + 5 * ppitch + i, b * c)
+        for q in range(6):
+            left = (6 * j + q) * ppitch
+            for i in range(pleft):
+                products[left + i] = products[left + pleft]
+            for i in range(pleft + pwidth, pleft + pwidth + pright):
+                products[left + i] = products[left + pleft + pwidth - 1]
+
+
+@inline_kernel
+def smooth_products(
+    smoothed, slot, slots, spitch, products, above, pheight, ppitch, height, width, taps, radii, lines, rows_y, rows_x
+):
+    """Smooth along y and x into a slot; row (6*j + q)*slots + slot of `smoothed` is component q at y = j."""
+    tensor_y, tensor_x = taps[7:]
+    ty, tx = radii[4:]
+    for q in range(6):
+        for first in range(0, height, GROUP):
+            for t in range(rows_y.shape[0]):
+                rows_y[t] = (clamp(first - above + t, pheight) * 6 + q) * ppitch
+            together = min(GROUP, height - first)
+            if together == GROUP:
+                smooth_four_rows(lines, 0, ppitch, products, rows_y, tensor_y, ty, width + 2 * tx)
+            else:
+                for k in range(together):
+                    smooth_row(lines, k * ppitch, products, rows_y[k:], tensor_y, ty, width + 2 * tx)
+            for k in range(together):
+                at = ((6 * (first + k) + q) * slots + slot) * spitch
+                smooth_row(smoothed, at, lines, rows_x, tensor_x, tx, width)
+                shift(rows_x, ppitch)
+            shift(rows_x, -together * ppitch)
+
+
 def _define(digest: str) -> Any:
     def process_tile(
         block, chosen, origin, window, taps, radii, scale, unscale, threshold, normalization,
@@ -102,146 +184,84 @@ def _define(digest: str) -> Any:
         _ = digest
         depth, rows, columns = block.shape
         gz, gy, gx, tz, ty, tx = radii
-        smooth_z, odd_z, smooth_y, odd_y, smooth_x, odd_x, tensor_z, tensor_y, tensor_x = taps
+        tensor_z = taps[6]
         planes_out = mask.shape[0]
+        z0 = origin[0]
         y0 = origin[1] + window[0]
         x0 = origin[2] + window[2]
         height = window[1] - window[0]
         width = window[3] - window[2]
-        # region of gradient products inside the array
+        # the region of gradient products (p...) ends with the array; the image region (e...) is replicated beyond it
         py0 = max(0, y0 - ty)
-        py1 = min(rows, y0 + height + ty)
         px0 = max(0, x0 - tx)
-        px1 = min(columns, x0 + width + tx)
-        pheight = py1 - py0
-        pwidth = px1 - px0
-        pleft = px0 - (x0 - tx)  # replicated columns before and after it
-        pright = x0 + width + tx - px1
+        pheight = min(rows, y0 + height + ty) - py0
+        pwidth = min(columns, x0 + width + tx) - px0
+        pleft = px0 - (x0 - tx)
+        pright = width + 2 * tx - pleft - pwidth
         eheight = pheight + 2 * gy
         ewidth = pwidth + 2 * gx
         epitch = round_up(ewidth) + PAD
         ppitch = round_up(width + 2 * tx) + PAD
         spitch = round_up(width)
         ring = 2 * gz + 1
-        slots = 2 * tz + 2
+        slots = 2 * tz + GROUP
         images = np.zeros(ring * eheight * epitch, np.float32)
         smooth_plane = np.zeros(eheight * epitch, np.float32)
         odd_plane = np.zeros(eheight * epitch, np.float32)
         line = np.zeros(2 * epitch, np.float32)
-        products = np.zeros((pheight * 6 + 1) * ppitch, np.float32)
-        pair = np.zeros(2 * ppitch, np.float32)
-        smoothed = np.zeros(slots * 6 * height * spitch, np.float32)
-        tensor = np.zeros(12 * spitch, np.float32)
-        result = np.zeros(RESULT_ROWS * spitch, np.float32)
         gradient = np.zeros(3 * ppitch, np.float32)
-        flags = np.zeros(2 * spitch, np.uint8)
-        rows_z = np.zeros(2 * gz + 1, np.intp)
-        rows_y = np.zeros(2 * gy + 1, np.intp)
-        rows_x = np.arange(2 * gx + 1)
-        trows_z = np.zeros(2 * tz + 2, np.intp)
-        trows_y = np.zeros(2 * ty + 2, np.intp)
-        trows_x = np.arange(2 * tx + 1)
-        slot = 6 * height * spitch
-
+        products = np.zeros((pheight * 6 + 1) * ppitch, np.float32)
+        lines = np.zeros(GROUP * ppitch, np.float32)
+        smoothed = np.zeros(slots * 6 * height * spitch, np.float32)
+        tensor = np.zeros(GROUP * 6 * spitch, np.float32)
+        result = np.zeros(RESULT_ROWS * spitch, np.float32)
+        flags = np.zeros(GROUP * spitch, np.uint8)
         all_chosen = np.zeros(0, np.uint8)
-        z_first = origin[0]
-        loaded = max(-1, max(0, z_first - tz) - gz - 1)
-        done = max(-1, z_first - tz - 1)
-        z = 0
-        while z < planes_out:
-            together = min(2, planes_out - z)
-            need = min(z_first + z + together - 1 + tz, depth - 1)
-            while done < need:
+        grows_z = np.zeros(ring, np.intp)
+        grows_y = np.zeros(2 * gy + 1, np.intp)
+        grows_x = np.arange(2 * gx + 1)
+        trows_z = np.zeros(slots, np.intp)
+        trows_y = np.zeros(2 * ty + GROUP, np.intp)
+        trows_x = np.arange(2 * tx + 1)
+
+        done = max(-1, z0 - tz - 1)
+        loaded = max(-1, done - gz)
+        for z in range(0, planes_out, GROUP):
+            together = min(GROUP, planes_out - z)
+            while done < min(z0 + z + together - 1 + tz, depth - 1):
                 done += 1
                 while loaded < min(done + gz, depth - 1):
                     loaded += 1
-                    load_plane(
-                        images,
-                        (loaded % ring) * eheight * epitch,
-                        epitch,
-                        block[loaded],
-                        py0 - gy,
-                        px0 - gx,
-                        eheight,
-                        ewidth,
-                        scale,
-                    )
-                for j in range(eheight):
-                    for t in range(ring):
-                        rows_z[t] = ((clamp(done + t - gz, depth) % ring) * eheight + j) * epitch
-                    smooth_and_derive_row(
-                        smooth_plane, odd_plane, j * epitch, j * epitch, images, rows_z, smooth_z, odd_z, gz, ewidth
-                    )
-                for j in range(pheight):
-                    for t in range(2 * gy + 1):
-                        rows_y[t] = (j + t) * epitch
-                    smooth_row(line, 0, odd_plane, rows_y, smooth_y, gy, ewidth)
-                    smooth_row(gradient, 0, line, rows_x, smooth_x, gx, pwidth)
-                    smooth_and_derive_row(line, line, 0, epitch, smooth_plane, rows_y, smooth_y, odd_y, gy, ewidth)
-                    derive_row(gradient, 2 * ppitch, line, rows_x, odd_x, gx, pwidth)
-                    for t in range(2 * gx + 1):
-                        rows_x[t] += epitch
-                    smooth_row(gradient, ppitch, line, rows_x, smooth_x, gx, pwidth)
-                    for t in range(2 * gx + 1):
-                        rows_x[t] -= epitch
-                    at = 6 * j * ppitch + pleft
-                    for i in range(0, pwidth, LANES):
-                        a = load(gradient, i)
-                        b = load(gradient, ppitch + i)
-                        c = load(gradient, 2 * ppitch + i)
-                        store(products, at + i, a * a)
-                        store(products, at + ppitch + i, b * b)
-                        store(products, at + 2 * ppitch + i, c * c)
-                        store(products, at + 3 * ppitch + i, a * b)
-                        store(products, at + 4 * ppitch + i, a * c)
-                        store(products, at + 5 * ppitch + i, b * c)
-                    for q in range(6):
-                        left = (6 * j + q) * ppitch
-                        for i in range(pleft):
-                            products[left + i] = products[left + pleft]
-                        for i in range(pleft + pwidth, pleft + pwidth + pright):
-                            products[left + i] = products[left + pleft + pwidth - 1]
-                base = (done % slots) * slot
-                for q in range(6):
-                    j = 0
-                    while j < height:
-                        for t in range(2 * ty + 2):
-                            trows_y[t] = (clamp(y0 + j - ty + t - py0, pheight) * 6 + q) * ppitch
-                        if j + 1 < height:
-                            smooth_two_rows(pair, 0, ppitch, products, trows_y, tensor_y, ty, width + 2 * tx)
-                            smooth_row(smoothed, base + (q * height + j) * spitch, pair, trows_x, tensor_x, tx, width)
-                            for t in range(2 * tx + 1):
-                                trows_x[t] += ppitch
-                            smooth_row(
-                                smoothed, base + (q * height + j + 1) * spitch, pair, trows_x, tensor_x, tx, width
-                            )
-                            for t in range(2 * tx + 1):
-                                trows_x[t] -= ppitch
-                        else:
-                            smooth_row(pair, 0, products, trows_y, tensor_y, ty, width + 2 * tx)
-                            smooth_row(smoothed, base + (q * height + j) * spitch, pair, trows_x, tensor_x, tx, width)
-                        j += 2
+                    at = (loaded % ring) * eheight * epitch
+                    load_plane(images, at, epitch, block[loaded], py0 - gy, px0 - gx, eheight, ewidth, scale)
+                gradient_products(
+                    products, images, ring, done, depth, taps, radii, eheight, ewidth, epitch, pheight, pwidth, ppitch,
+                    pleft, pright, smooth_plane, odd_plane, line, gradient, grows_z, grows_y, grows_x,
+                )  # fmt: skip
+                smooth_products(
+                    smoothed, done % slots, slots, spitch, products, py0 - (y0 - ty), pheight, ppitch, height, width,
+                    taps, radii, lines, trows_y, trows_x,
+                )  # fmt: skip
             for j in range(height):
                 found = 0
                 for k in range(together):
                     foreground = flags[k * spitch : k * spitch + width]
-                    source = block[z_first + z + k, y0 + j, x0 : x0 + width]
+                    source = block[z0 + z + k, y0 + j, x0 : x0 + width]
                     if chosen.shape[0]:
-                        found += foreground_row(
-                            foreground, source, chosen[z + k, window[0] + j, window[2] : window[3]], threshold, counts
-                        )
+                        wanted = chosen[z + k, window[0] + j, window[2] : window[3]]
+                        found += foreground_row(foreground, source, wanted, threshold, counts)
                     else:
                         found += foreground_row(foreground, source, all_chosen, threshold, counts)
                 if found:
                     for q in range(6):
-                        for t in range(2 * tz + 2):
-                            trows_z[t] = (clamp(z_first + z + t - tz, depth) % slots) * slot + (q * height + j) * spitch
-                        if together == 2:
-                            smooth_two_rows(
-                                tensor, q * spitch, (6 + q) * spitch, smoothed, trows_z, tensor_z, tz, width
-                            )
+                        for t in range(slots):
+                            trows_z[t] = ((6 * j + q) * slots + clamp(z0 + z + t - tz, depth) % slots) * spitch
+                        if together == GROUP:
+                            smooth_four_rows(tensor, q * spitch, 6 * spitch, smoothed, trows_z, tensor_z, tz, width)
                         else:
-                            smooth_row(tensor, q * spitch, smoothed, trows_z, tensor_z, tz, width)
+                            for k in range(together):
+                                at = (6 * k + q) * spitch
+                                smooth_row(tensor, at, smoothed, trows_z[k:], tensor_z, tz, width)
                 for k in range(together):
                     if found:
                         solver.solve_rows(
@@ -249,22 +269,11 @@ def _define(digest: str) -> Any:
                         )
                     else:
                         result[:] = 0
-                    zk = z + k
-                    yj = window[0] + j
-                    if measures.shape[0]:
-                        for c in range(6):
-                            put_row(measures[c, zk, yj, window[2] : window[3]], result, c * spitch)
-                    if first.shape[0]:
-                        for c in range(3):
-                            put_row(first[c, zk, yj, window[2] : window[3]], result, (FIRST_VECTOR + c) * spitch)
-                    if last.shape[0]:
-                        for c in range(3):
-                            put_row(last[c, zk, yj, window[2] : window[3]], result, (LAST_VECTOR + c) * spitch)
-                    if eigenvalues.shape[0]:
-                        for c in range(3):
-                            put_row(eigenvalues[c, zk, yj, window[2] : window[3]], result, (EIGENVALUES + c) * spitch)
-                    mask[zk, yj, window[2] : window[3]] = flags[k * spitch : k * spitch + width]
-            z += together
+                    put_channels(measures, 6, z + k, window, j, result, 0, spitch)
+                    put_channels(first, 3, z + k, window, j, result, FIRST_VECTOR, spitch)
+                    put_channels(last, 3, z + k, window, j, result, LAST_VECTOR, spitch)
+                    put_channels(eigenvalues, 3, z + k, window, j, result, EIGENVALUES, spitch)
+                    mask[z + k, window[0] + j, window[2] : window[3]] = flags[k * spitch : k * spitch + width]
 
     return process_tile
 

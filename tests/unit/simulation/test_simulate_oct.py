@@ -99,7 +99,7 @@ def test_equal_seeds_give_equal_bytes(tmp_path):
 
 
 def test_truth_file_returns_what_was_planned(tmp_path):
-    plan = make(tmp_path, growth=1, missing_tiles="0_1_1", glitch_slices="1", stage_axes="-y,x")
+    plan = make(tmp_path, growth=1, missing_tiles="0_1_1", glitch_slices="1", stage_axes="y-x+")
     assert read_truth(tmp_path / "truth") == plan
     optics = read_optics(tmp_path / "truth")
     assert {name: array.shape for name, array in optics.items()} == {
@@ -172,7 +172,7 @@ def test_camera_shift_is_undone_by_the_overexposed_sample(tmp_path):
 
 def test_stage_keys_hold_the_recorded_position_in_the_stages_own_axes(tmp_path):
     steps = {}
-    for axes in ("x,y", "-x,y", "y,-x"):
+    for axes in ("x+y+", "x-y+", "y+x-"):
         truth = make(tmp_path / axes, stage_axes=axes, seed=1)
         first, right, below = (
             np.array([float(info(tmp_path / axes / "raw" / f"tile_{t}_z01")[f"stage_{k}_pos_mm"]) for k in "xyz"])
@@ -182,10 +182,10 @@ def test_stage_keys_hold_the_recorded_position_in_the_stages_own_axes(tmp_path):
         steps[axes] = np.round(np.column_stack([right - first, below - first])[:2], 6)
         assert first[2] == 0.06
     width, height = 32 * 0.01 * 0.8, 20 * 0.01 * 0.8
-    np.testing.assert_allclose(steps["x,y"], [[width, 0], [0, height]], atol=2e-6)
-    np.testing.assert_allclose(steps["-x,y"], [[-width, 0], [0, height]], atol=2e-6)
-    np.testing.assert_allclose(steps["y,-x"], [[0, height], [-width, 0]], atol=2e-6)
-    assert read_truth(tmp_path / "y,-x" / "truth").recorded_shifts_mm() == truth.recorded_shifts_mm()
+    np.testing.assert_allclose(steps["x+y+"], [[width, 0], [0, height]], atol=2e-6)
+    np.testing.assert_allclose(steps["x-y+"], [[-width, 0], [0, height]], atol=2e-6)
+    np.testing.assert_allclose(steps["y+x-"], [[0, height], [-width, 0]], atol=2e-6)
+    assert read_truth(tmp_path / "y+x-" / "truth").recorded_shifts_mm() == truth.recorded_shifts_mm()
     make(tmp_path / "none", stage_axes="none")
     assert "stage_x_pos_mm" not in info(tmp_path / "none" / "raw" / "tile_x00_y00_z00")
 
@@ -322,6 +322,7 @@ def test_tilt_moves_the_surface_across_the_mosaic(tmp_path):
         offset = truth.lab_xy_um(tile, x, y) - truth.centre_xy_um
         expected = 10 + np.tan(np.radians(item.tilt_xy_deg)) @ offset / 5
         assert surface[x, y] == pytest.approx(expected, abs=1e-3)
+        assert truth.surface_px(0, tile, [x], [y])[0, 0] == pytest.approx(expected)
 
 
 def test_speckle_noise_and_gain_have_the_stated_strength(tmp_path):

@@ -1,0 +1,57 @@
+"""What a store can hold: refused before a file is made."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from linumpy_lib.errors import InputError, ParameterError
+from linumpy_lib.io.volume import CANONICAL_AXES
+
+KINDS = ("intensity", "labels", "directions")
+
+
+def check_array(where: str, shape: tuple[int, ...], dtype: np.dtype[Any], axes: str, kind: str) -> None:
+    """Refuse shapes, types, axes and kinds that cannot be stored.
+
+    Raises
+    ------
+    InputError, ParameterError
+    """
+    if axes not in ("zyx", "czyx", "tzyx", "tczyx") or len(axes) != len(shape):
+        raise InputError(
+            f"{where}: axes '{axes}' do not describe a volume of shape {shape}; use zyx, czyx, tzyx or {CANONICAL_AXES}"
+        )
+    if min(shape) < 1:
+        raise InputError(f"{where}: the volume is empty, shape {shape}; there is nothing to write")
+    if dtype.kind not in "uif" or dtype.itemsize > 8:
+        raise InputError(
+            f"{where}: data type {dtype} cannot be stored; convert it to integers or floats (masks to uint8)"
+        )
+    if kind not in KINDS:
+        raise ParameterError(f"kind = {kind!r}: choose one of {', '.join(KINDS)}")
+    if kind == "labels" and dtype.kind == "f":
+        raise ParameterError(f"kind = 'labels': labels are integers, not {dtype}")
+
+
+def channel_labels(names: Sequence[str] | None, count: int, fallback: str) -> tuple[str, ...]:
+    """Return one name per channel; `fallback` names a single one.
+
+    Raises
+    ------
+    ParameterError
+        If the number of names is wrong.
+    """
+    if names is None:
+        return (fallback,) if count == 1 else tuple(f"channel {k}" for k in range(count))
+    if len(names) != count:
+        raise ParameterError(f"channel_names = {list(names)}: the volume has {count} channels")
+    return tuple(str(name) for name in names)
+
+
+def default_threads() -> int:
+    """Count the processors that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
