@@ -50,12 +50,15 @@ class Input:
         A volume is opened before the step runs; a path is handed over as it is.
     required : bool
         An absent optional input arrives as None.
+    digest : bool
+        Whether the provenance of the results holds the volume's content digest.
     """
 
     name: str
     help: str
     kind: Literal["volume", "path", "paths"] = "volume"
     required: bool = True
+    digest: bool = True
 
 
 @dataclass(frozen=True)
@@ -283,7 +286,8 @@ def _open_inputs(step: Step, options: argparse.Namespace) -> tuple[dict[str, Any
         if item.kind == "volume":
             volume = open_volume(paths[0])
             values[item.name] = volume.corner(STUB_SIZE) if options.stub else volume
-            digests[item.name] = content_digest(paths[0])
+            if item.digest:
+                digests[item.name] = content_digest(paths[0])
         else:
             values[item.name] = paths if item.kind == "paths" else paths[0]
     return values, digests

@@ -199,7 +199,6 @@ def compute_anisotropy(*, input: Volume, parameters: ComputeAnisotropyParameters
     plan, resolved = make_plan(volume, spacing_um, parameters, task)
     planes = slab_range(volume.shape[0], task.slab) if task.slab[1] > 1 else None
     statistics = AnisotropyStatistics()
-    nonfinite = 0
     free: queue.SimpleQueue[AnisotropyBlock | None] = queue.SimpleQueue()
     for _ in range(2):
         free.put(None)
@@ -217,8 +216,6 @@ def compute_anisotropy(*, input: Volume, parameters: ComputeAnisotropyParameters
         return anisotropy_block(values, inner, plan, threads=task.threads, device=task.device, out=buffers)
 
     def write(region: Region, block: AnisotropyBlock) -> None:
-        nonlocal nonfinite
-        nonfinite += block.nonfinite
         assert block.measures is not None
         assert block.principal_dir is not None
         assert block.fibre_dir is not None
@@ -236,20 +233,11 @@ def compute_anisotropy(*, input: Volume, parameters: ComputeAnisotropyParameters
                 stack.enter_context(writer)
             regions = writers["measures"].regions()
             stream(regions, read, compute, write, queue=1, description="anisotropy", progress=task.progress)
+    task.metric("background_threshold", resolved["threshold"], "data units")
     if task.slab[1] > 1:
         statistics.save(task.path(results.STATISTICS_PART))
     else:
         results.write_statistics(statistics, spacing_um, task)
-    _describe(volume, resolved, nonfinite, task)
-
-
-def _describe(volume: Volume, resolved: dict[str, Any], nonfinite: int, task: Task) -> None:
-    voxels = math.prod(volume.shape)
-    if nonfinite:
-        task.note(f"{volume.name}: {nonfinite} of {voxels} voxels are NaN or infinite; they count as background")
-    task.metric("voxels", voxels)
-    task.metric("nonfinite_voxels", nonfinite, status="warning" if nonfinite else "ok")
-    task.metric("background_threshold", resolved["threshold"], "data units")
 
 
 STEP = Step(

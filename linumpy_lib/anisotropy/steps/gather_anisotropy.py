@@ -44,6 +44,8 @@ def gather_anisotropy(*, input: list[Path], parameters: GatherAnisotropyParamete
     statistics = AnisotropyStatistics()
     for folder in input:
         statistics.merge(AnisotropyStatistics.load(folder / results.STATISTICS_PART.format(name=task.name)))
+        for note in results.read_metrics(folder, task.name)["notes"]:
+            task.note(note)
     measures = open_volume(task.path(results.MEASURES))
     task.provenance = dict(measures.provenance)
     results.write_statistics(statistics, measures.require_spacing(), task)

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from linumpy_lib.errors import InputError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -39,7 +42,33 @@ SHARD = (128, 256, 256)
 
 
 def write_statistics(statistics: AnisotropyStatistics, spacing_um: Sequence[float], task: Task) -> None:
-    """Write the statistics of a whole volume as JSON."""
+    """Write the statistics of a whole volume as JSON, and tell what a user should know of them."""
     document = {**statistics.to_json(spacing_um=spacing_um), "provenance": task.provenance}
     text = json.dumps(document, indent=1, sort_keys=True)
     task.path(STATISTICS).write_text(text + "\n", encoding="utf-8")
+    total, nonfinite = document["voxels"]["total"], document["voxels"]["nonfinite_input"]
+    task.metric("nonfinite_voxels", nonfinite, status="warning" if nonfinite else "ok")
+    if nonfinite:
+        task.note(f"{task.name}: {nonfinite} of {total} voxels are NaN or infinite; they count as background")
+
+
+def read_metrics(folder: Path, name: str) -> dict[str, Any]:
+    """Read what `compute_anisotropy` told of one result folder."""
+    return read_json(folder / f"{name}_compute_anisotropy_metrics.json")
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """Read a JSON object that another step wrote.
+
+    Raises
+    ------
+    InputError
+        If it is missing or damaged.
+    """
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path}: cannot be read ({error}); run the step that writes it again") from None
+    if not isinstance(document, dict):
+        raise InputError(f"{path}: is not a JSON object; run the step that writes it again")
+    return document
