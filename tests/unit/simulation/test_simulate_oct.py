@@ -413,6 +413,14 @@ def test_bad_truth_is_refused(tmp_path, volume, choices, word):
         simulate_oct(volume, output=tmp_path / "new", **choices)
 
 
+def test_a_failure_on_the_way_leaves_nothing_behind(tmp_path):
+    volume = ramp_volume()
+    volume[5, 10:40, 10:40] = np.nan  # in no plane that is looked at beforehand
+    with pytest.raises(InputError, match="NaN"):
+        make(tmp_path / "new", truth=volume, truth_spacing_um=10)
+    assert not list(tmp_path.iterdir())
+
+
 def test_an_existing_folder_is_not_touched(tmp_path):
     (tmp_path / "mine").write_text("x")
     with pytest.raises(OutputError, match="not empty"):
