@@ -17,7 +17,7 @@ Array = npt.NDArray[Any]
 
 PATTERN = "image_*.bin"
 # Bytes read at once: large enough for the disk, small enough to stay in the processor's cache while it is transposed.
-_PIECE_BYTES = 4 << 20
+_PIECE_BYTES = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -87,7 +87,22 @@ def open_tile(folder: Path) -> RawTile:
     return RawTile(folder, info, tuple(files), frames // info.ny)
 
 
-def frames(tile: RawTile, start: int = 0, stop: int | None = None, step_bytes: int = _PIECE_BYTES) -> Iterator[tuple[int, Array]]:
+class Checksum:
+    """Running CRC-32C of the bytes that were read."""
+
+    def __init__(self) -> None:
+        self.value = 0
+
+    def add(self, values: Array) -> None:
+        """Count more bytes."""
+        import google_crc32c
+
+        self.value = google_crc32c.extend(self.value, values.tobytes())
+
+
+def frames(
+    tile: RawTile, start: int = 0, stop: int | None = None, checksum: Checksum | None = None
+) -> Iterator[tuple[int, Array]]:
     """Iterate over pieces of a tile's B-scans.
 
     Parameters
@@ -96,8 +111,8 @@ def frames(tile: RawTile, start: int = 0, stop: int | None = None, step_bytes: i
         Tile to read.
     start, stop : int
         Range of B-scans.
-    step_bytes : int
-        Size of a piece, at least one B-scan.
+    checksum : Checksum, optional
+        Receives the bytes as they lie on disk.
 
     Yields
     ------
@@ -112,10 +127,12 @@ def frames(tile: RawTile, start: int = 0, stop: int | None = None, step_bytes: i
         If a file changed or cannot be read.
     """
     stop = tile.info.ny if stop is None else stop
-    size = max(1, step_bytes // (tile.info.frame_bytes * tile.repeats))
+    size = max(1, _PIECE_BYTES // (tile.info.frame_bytes * tile.repeats))
     for first in range(start, stop, size):
         count = min(size, stop - first)
         raw = _read(tile, first * tile.repeats, count * tile.repeats)
+        if checksum is not None:
+            checksum.add(raw)
         if tile.repeats > 1:
             raw = raw.reshape(count, tile.repeats, *tile.info.frame_shape).mean(axis=1, dtype=np.float32)
         yield first, raw
@@ -149,7 +166,7 @@ def _fill(handle: Any, view: memoryview, path: Path) -> None:
         view = view[got:]
 
 
-def read_into(tile: RawTile, out: Array, *, shift: int = 0) -> None:
+def read_into(tile: RawTile, out: Array, *, shift: int = 0, checksum: Checksum | None = None) -> None:
     """Read a tile's image into an array, without holding the tile twice.
 
     Parameters
@@ -160,6 +177,8 @@ def read_into(tile: RawTile, out: Array, *, shift: int = 0) -> None:
         Receives the voxels; any strides.
     shift : int
         A-lines by which every B-scan is rolled before the galvo return, its last `n_extra` A-lines, is cut off.
+    checksum : Checksum, optional
+        Receives the bytes as they lie on disk.
 
     Raises
     ------
@@ -169,67 +188,87 @@ def read_into(tile: RawTile, out: Array, *, shift: int = 0) -> None:
     nx = tile.info.nx
     total = nx + tile.info.n_extra
     shift %= total
-    for first, piece in frames(tile):
-        # The sum is finite only if every value is: one pass, no mask.
-        if not np.isfinite(piece.sum(dtype=np.float64)):
+    # Rolled by `shift`, A-line a comes from a - shift: two runs without a copy of the whole.
+    head = min(shift, nx)
+    for first, piece in frames(tile, checksum=checksum):
+        if not (np.isfinite(piece.max()) and np.isfinite(piece.min())):
             raise InputError(
                 f"{tile.folder}: B-scans {first} to {first + len(piece) - 1} hold NaN or infinite values; copy the "
                 "tile again, or remove its folder to mark a hole"
             )
         target = out[:, first : first + len(piece)]
-        # Rolled by `shift`, A-line a comes from a - shift: two runs without a copy of the whole.
-        head = min(shift, nx)
         if head:
             target[:, :, :head] = piece[:, total - shift : total - shift + head].transpose(2, 0, 1)
         if nx > head:
             target[:, :, head:] = piece[:, : nx - head].transpose(2, 0, 1)
 
 
-def read_tile(
-    tile: RawTile, *, shift: int = 0, fix_camera_shift: bool = False, rotate: bool = False
-) -> Array:
-    """Read a whole tile.
+def camera_shift(tile: RawTile) -> int:
+    """Return the A-line that holds the maximum of the depth-averaged tile, galvo return included.
+
+    Legacy cameras start late, and the A-line that should be the first is overexposed.
 
     Parameters
     ----------
     tile : RawTile
         Tile to read.
-    shift : int
-        Galvo correction, see `read_into`.
-    fix_camera_shift : bool
-        Legacy data whose camera starts late: the brightest A-line of the depth-averaged tile becomes the first one,
-        and its first voxel column, overexposed, is replaced by its neighbour.
+    """
+    best, where = -np.inf, 0
+    for _, piece in frames(tile):
+        columns = piece.mean(axis=2).max(axis=0)
+        column = int(columns.argmax())
+        if columns[column] > best or (columns[column] == best and column < where):
+            best, where = float(columns[column]), column
+    return where
+
+
+@dataclass(frozen=True)
+class TileFixes:
+    """Corrections of the tiles of one slice.
+
+    Attributes
+    ----------
+    galvo_shift_px : int
+        A-lines by which B-scans are rolled.
+    camera : bool
+        Legacy data: roll each tile so that its brightest A-line becomes the first, and replace the overexposed voxel
+        column there by its neighbour.
     rotate : bool
         Legacy data: swap x and y and flip both.
-
-    Returns
-    -------
-    ndarray of float32, shape (nz, ny, nx), or (nz, nx, ny) if rotated
     """
-    info = tile.info
-    volume = np.empty((info.nz, info.ny, info.nx), np.float32)
-    if fix_camera_shift:
-        shift -= camera_shift(tile)
-    read_into(tile, volume, shift=shift)
-    if fix_camera_shift and info.nx > 1:
-        volume[:, 0, 0] = volume[:, 0, 1]
-    return volume.transpose(0, 2, 1)[:, ::-1, ::-1] if rotate else volume
+
+    galvo_shift_px: int = 0
+    camera: bool = False
+    rotate: bool = False
 
 
-def camera_shift(tile: RawTile) -> int:
-    """Return the index of the A-line that holds the maximum of the depth-averaged tile.
+def tile_shape(info: TileInfo, fixes: TileFixes) -> tuple[int, int, int]:
+    """Voxels (z, y, x) of a corrected tile."""
+    return (info.nz, info.nx, info.ny) if fixes.rotate else (info.nz, info.ny, info.nx)
+
+
+def read_tile(tile: RawTile, out: Array, fixes: TileFixes, checksum: Checksum | None = None) -> None:
+    """Read and correct a whole tile.
 
     Parameters
     ----------
     tile : RawTile
-        Tile to read; its galvo return counts.
+        Tile to read.
+    out : ndarray of float32, shape from `tile_shape`
+        Receives the voxels; any strides.
+    fixes : TileFixes
+        Corrections.
+    checksum : Checksum, optional
+        Receives the bytes as they lie on disk.
+
+    Raises
+    ------
+    InputError
+        If the tile cannot be read or holds NaN or infinite values.
     """
-    best, where = -np.inf, 0
-    for _, piece in frames(tile):
-        projection = piece.mean(axis=2)
-        peak = float(projection.max())
-        columns = projection.max(axis=0)
-        column = int(columns.argmax())
-        if peak > best or (peak == best and column < where):
-            best, where = peak, column
-    return where
+    target = out[:, ::-1, ::-1].transpose(0, 2, 1) if fixes.rotate else out
+    late = camera_shift(tile) if fixes.camera else 0
+    read_into(tile, target, shift=fixes.galvo_shift_px - late, checksum=checksum)
+    exposed = fixes.galvo_shift_px % (tile.info.nx + tile.info.n_extra)
+    if fixes.camera and exposed < tile.info.nx - 1:
+        target[:, 0, exposed] = target[:, 0, exposed + 1]

@@ -99,7 +99,7 @@ def resample(volume: Any, matrices: Sequence[Any]) -> Any:
     array of float32, shape (z', y', x')
     """
     for axis, matrix in enumerate(matrices):
-        if matrix.shape[0] == matrix.shape[1] and bool((matrix.diagonal() == 1).all()):
+        if _is_identity(matrix):
             continue
         if axis == 0:
             volume = (matrix @ volume.reshape(volume.shape[0], -1)).reshape(-1, *volume.shape[1:])
@@ -108,3 +108,7 @@ def resample(volume: Any, matrices: Sequence[Any]) -> Any:
         else:
             volume = volume @ matrix.T
     return volume
+
+
+def _is_identity(matrix: Any) -> bool:
+    return matrix.shape[0] == matrix.shape[1] and bool((matrix.diagonal() == 1).all())
