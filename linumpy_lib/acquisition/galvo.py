@@ -1,8 +1,8 @@
 """Find the galvo mirror's return inside B-scans, dark or bright, wherever it lies.
 
-The mirror sweeps `nx` A-lines and records `n_extra` more while it returns; those belong at the end of every B-scan. When
-the trigger is late the return lies elsewhere, circularly. Two detectors answer two questions: `find_return` knows the
-width of the return (raw tiles), `find_band` does not (tiles whose `info.txt` does not tell it, assembled mosaics).
+The mirror sweeps `nx` A-lines and records `n_extra` more while it returns; those belong at the end of every B-scan.
+When the trigger is late the return lies elsewhere, circularly. Two detectors answer two questions: `find_return` knows
+the width of the return (raw tiles), `find_band` does not (tiles whose `info.txt` does not tell it, assembled mosaics).
 
 Both look at the steps of the logarithm of the brightness from one A-line to the next: tissue changes gradually and
 differently in each B-scan, the return begins and ends within one A-line and at the same place in all of them. The
@@ -90,7 +90,8 @@ def steps(logs: Array) -> Array:
     """
     groups = np.array_split(logs, min(_GROUPS, len(logs)))
     means = np.stack([group.mean(axis=0) for group in groups])
-    return np.abs(means - np.roll(means, 1, axis=1)).mean(axis=0)
+    steep: Array = np.abs(means - np.roll(means, 1, axis=1)).mean(axis=0)
+    return steep
 
 
 def find_return(logs: Array, width: int) -> Band:
@@ -169,7 +170,11 @@ def _edge_terms(logs: Array, edge: int) -> tuple[float, float, float]:
     turned = np.roll(logs, _FLANK - edge, axis=1)
     change = turned[:, _FLANK : 2 * _FLANK].mean(axis=1) - turned[:, :_FLANK].mean(axis=1)
     share = float((change > 0).mean())
-    return max(share, 1 - share), float((np.abs(change) > _SIGNIFICANT).mean()), min(float(np.abs(change).mean()) / _FULL, 1.0)
+    return (
+        max(share, 1 - share),
+        float((np.abs(change) > _SIGNIFICANT).mean()),
+        min(float(np.abs(change).mean()) / _FULL, 1.0),
+    )
 
 
 def _sharpness(steep: Array, start: int, width: int) -> float:

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from linumpy_lib.acquisition.galvo import find_band, find_return, log_brightness, shows_edge
-from linumpy_lib.acquisition.raw_tile import RawTile, frames
+from linumpy_lib.acquisition.raw_tile import RawTile, camera_shift, frames
 
 Array = npt.NDArray[Any]
 
@@ -77,10 +77,10 @@ def sample_tiles(tiles: Sequence[RawTile], count: int = MAX_TILES) -> list[RawTi
     """
     n = len(tiles)
     low, high = (int(0.2 * n), max(int(0.2 * n), math.ceil(0.8 * n) - 1)) if n > count else (0, n - 1)
-    return [tiles[k] for k in sorted({int(round(i)) for i in np.linspace(low, high, min(count, high - low + 1))})]
+    return [tiles[k] for k in sorted({round(i) for i in np.linspace(low, high, min(count, high - low + 1))})]
 
 
-def sample_aip(tile: RawTile, bscans: int = _BSCANS) -> Array:
+def sample_aip(tile: RawTile, bscans: int = _BSCANS, *, camera: bool = False) -> Array:
     """Depth-average evenly spaced B-scans of a tile, galvo return included.
 
     Parameters
@@ -89,13 +89,16 @@ def sample_aip(tile: RawTile, bscans: int = _BSCANS) -> Array:
         Tile to read.
     bscans : int
         Largest number of B-scans to read.
+    camera : bool
+        Undo the camera's late start first (legacy data).
 
     Returns
     -------
     ndarray of float32, shape (n, nx + n_extra)
     """
-    rows = sorted({int(round(i)) for i in np.linspace(0, tile.info.ny - 1, min(bscans, tile.info.ny))})
-    return np.concatenate([piece.mean(axis=2) for row in rows for _, piece in frames(tile, row, row + 1)])
+    rows = sorted({round(i) for i in np.linspace(0, tile.info.ny - 1, min(bscans, tile.info.ny))})
+    aip = np.concatenate([piece.mean(axis=2) for row in rows for _, piece in frames(tile, row, row + 1)])
+    return np.roll(aip, -camera_shift(tile), axis=1) if camera else aip
 
 
 def decide(aips: Sequence[Array], width: int, threshold: float) -> GalvoDecision:
@@ -140,7 +143,7 @@ def decide(aips: Sequence[Array], width: int, threshold: float) -> GalvoDecision
     return GalvoDecision(shift, confidence, found, band.width, len(usable), agreeing, method, reason)
 
 
-def examine_slice(tiles: Sequence[RawTile], threshold: float) -> GalvoDecision:
+def examine_slice(tiles: Sequence[RawTile], threshold: float, *, camera: bool = False) -> GalvoDecision:
     """Read a sample of a slice's tiles and decide.
 
     Parameters
@@ -149,6 +152,8 @@ def examine_slice(tiles: Sequence[RawTile], threshold: float) -> GalvoDecision:
         Tiles of one slice in order.
     threshold : float
         Confidence from which on the correction is applied.
+    camera : bool
+        Undo the camera's late start first (legacy data).
     """
     chosen = sample_tiles(tiles)
-    return decide([sample_aip(tile) for tile in chosen], tiles[0].info.n_extra, threshold)
+    return decide([sample_aip(tile, camera=camera) for tile in chosen], tiles[0].info.n_extra, threshold)

@@ -147,12 +147,17 @@ def write_preview(path: Path, volume: Volume, title: str) -> None:
     spacing = volume.require_spacing()
     figure = Figure(figsize=(24, 10), dpi=150, layout="constrained")
     FigureCanvasAgg(figure)
-    axes = figure.subplot_mosaic([["xy", "xz"], ["xy", "yz"]])
+    axes: dict[str, Any] = figure.subplot_mosaic([["xy", "xz"], ["xy", "yz"]])
     image = None
     for name, plane, (down, across) in zip(("xy", "xz", "yz"), planes, ((1, 2), (0, 2), (0, 1)), strict=True):
         extent_mm = [volume.shape[k] * spacing[k] / 1000 for k in (across, down)]
         image = axes[name].imshow(
-            plane, cmap="magma", vmin=0, vmax=top, extent=(0, extent_mm[0], extent_mm[1], 0), interpolation="antialiased"
+            plane,
+            cmap="magma",
+            vmin=0,
+            vmax=top,
+            extent=(0, extent_mm[0], extent_mm[1], 0),
+            interpolation="auto",
         )
         axes[name].set(title=f"{name.upper()}, centre", xlabel=f"{'zyx'[across]} (mm)", ylabel=f"{'zyx'[down]} (mm)")
     if image is not None:

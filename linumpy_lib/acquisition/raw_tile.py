@@ -150,7 +150,7 @@ def _read(tile: RawTile, first: int, count: int) -> Array:
             try:
                 with path.open("rb", buffering=0) as handle:
                     handle.seek((begin - offset) * tile.info.frame_bytes)
-                    _fill(handle, memoryview(part).cast("B"), path)
+                    _fill(handle, memoryview(part.data).cast("B"), path)
             except OSError as error:
                 raise InputError(f"{path}: cannot be read ({error.strerror}); check the disk") from None
             filled += end - begin

@@ -27,8 +27,8 @@ def resampled_length(length: int, spacing: float, target: float) -> int:
 def resampling_matrix(length: int, spacing: float, target: float) -> Array:
     """Weights of linear resampling along one axis, the triangle widened to the coarser of the two spacings.
 
-    Output voxel k covers [k, k + 1) target from the start of the axis, so that positions stay where they are. Beyond the
-    ends the signal is continued point-symmetrically, which keeps straight lines straight: no border shift.
+    Output voxel k covers [k, k + 1) target from the start of the axis, so that positions stay where they are. Beyond
+    the ends the signal is continued point-symmetrically, which keeps straight lines straight: no border shift.
 
     Parameters
     ----------

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -73,7 +74,7 @@ def estimate_shifts(slices: Sequence[SliceStage]) -> tuple[list[Shift], StageAxe
         return [], axes, notes
     pixel = ordered[0].pixel_mm
     shifts = []
-    for fixed, moving in zip(ordered, ordered[1:], strict=False):
+    for fixed, moving in pairwise(ordered):
         known = fixed.stage_mm is not None and moving.stage_mm is not None
         (low_f, high_f), (low_m, high_m) = _bounds(fixed, axes, known), _bounds(moving, axes, known)
         low, high = low_f - low_m, high_f - high_m

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import numpy as np
 
-from linumpy_lib.acquisition.discovery import TileId
+from linumpy_lib.acquisition.discovery import Acquisition, TileId
 from linumpy_lib.acquisition.raw_tile import RawTile, open_tile
 from linumpy_lib.acquisition.stage import SliceStage
-from linumpy_lib.acquisition.tile_info import TileInfo
+from linumpy_lib.acquisition.tile_info import TileInfo, read_tile_info
 from linumpy_lib.errors import InputError
 
 
@@ -66,15 +66,7 @@ class SliceTiles:
 
     def stage(self) -> SliceStage:
         """Tile indices and stage positions."""
-        info = self.info
-        positions = [tile.info.stage_mm for tile in self.tiles.values()]
-        return SliceStage(
-            self.slice_id,
-            np.array([(tile.x, tile.y) for tile in self.tiles]),
-            None if any(p is None for p in positions) else np.array(positions, dtype=float),
-            (info.width_um / 1000, info.height_um / 1000),
-            (info.pixel_um[1] / 1000, info.pixel_um[0] / 1000),
-        )
+        return stage_of(self.slice_id, {tile: raw.info for tile, raw in self.tiles.items()})
 
 
 def measure_slice(slice_id: int, folders: Mapping[TileId, Path]) -> SliceTiles:
@@ -95,6 +87,44 @@ def measure_slice(slice_id: int, folders: Mapping[TileId, Path]) -> SliceTiles:
     tiles = {tile: open_tile(folder) for tile, folder in sorted(folders.items())}
     check_geometry(slice_id, {tile: raw.info for tile, raw in tiles.items()}, folders)
     return SliceTiles(slice_id, tiles)
+
+
+def slice_stages(acquisition: Acquisition) -> list[SliceStage]:
+    """Tile indices and stage positions of every slice; reads `info.txt` only.
+
+    Raises
+    ------
+    InputError
+        If a tile's information is missing or malformed, or tiles of a slice differ in geometry.
+    """
+    stages = []
+    for slice_id in acquisition.slice_ids:
+        folders = acquisition.slice_tiles(slice_id)
+        infos = {tile: read_tile_info(folder) for tile, folder in folders.items()}
+        check_geometry(slice_id, infos, folders)
+        stages.append(stage_of(slice_id, infos))
+    return stages
+
+
+def stage_of(slice_id: int, infos: Mapping[TileId, TileInfo]) -> SliceStage:
+    """Tile indices and stage positions of one slice.
+
+    Parameters
+    ----------
+    slice_id : int
+        Its id.
+    infos : mapping of TileId to TileInfo
+        At least one tile; all share their geometry.
+    """
+    info = next(iter(infos.values()))
+    positions = [one.stage_mm for one in infos.values()]
+    return SliceStage(
+        slice_id,
+        np.array([(tile.x, tile.y) for tile in infos]),
+        None if any(p is None for p in positions) else np.array(positions, dtype=float),
+        (info.width_um / 1000, info.height_um / 1000),
+        (info.pixel_um[1] / 1000, info.pixel_um[0] / 1000),
+    )
 
 
 def check_geometry(slice_id: int, infos: Mapping[TileId, TileInfo], folders: Mapping[TileId, Path]) -> None:

@@ -12,7 +12,7 @@ import numpy.typing as npt
 Array = npt.NDArray[Any]
 
 NOMINAL_STEP = 0.8
-# Scatter of the stage positions around a regular grid, as a fraction of the step, beyond which the axes are not trusted.
+# Scatter of the stage positions around a regular grid, as a fraction of the step, from which on it is no grid.
 _SCATTER = 0.3
 
 
@@ -85,6 +85,7 @@ class StageAxes:
 
     def describe(self) -> str:
         """Describe the axes in words."""
+
         def one(axis: str, source: int, sign: int) -> str:
             return f"image {axis} is stage {'-' if sign < 0 else '+'}{'xy'[source]}"
 
@@ -105,8 +106,8 @@ class StageAxes:
 def infer_axes(slices: Sequence[SliceStage]) -> StageAxes:
     """Infer how the stage's axes lie in the image.
 
-    A linear model, stage = offset of the slice + matrix x tile index, is fitted to all tiles; the largest entries of the
-    matrix name the axes and signs. Offsets of whole slices (drift, re-homing, glitches) cancel.
+    A linear model, stage = offset of the slice + matrix x tile index, is fitted to all tiles; the largest entries of
+    the matrix name the axes and signs. Offsets of whole slices (drift, re-homing, glitches) cancel.
 
     Parameters
     ----------
@@ -151,4 +152,5 @@ def nominal_mm(index: Array, field_mm: tuple[float, float]) -> Array:
     field_mm : tuple of float
         Extent (x, y) of a tile.
     """
-    return index * np.asarray(field_mm) * NOMINAL_STEP
+    positions: Array = index * np.asarray(field_mm) * NOMINAL_STEP
+    return positions

@@ -87,9 +87,7 @@ def read_tile_info(folder: Path) -> TileInfo:
     except FileNotFoundError:
         raise InputError(f"{path}: missing; every tile folder needs it (see docs/preprocess.md)") from None
     except OSError as error:
-        raise InputError(
-            f"{path}: cannot be read ({error.strerror}); check the file and its permissions"
-        ) from None
+        raise InputError(f"{path}: cannot be read ({error.strerror}); check the file and its permissions") from None
     values = {}
     for line in text.splitlines():
         key, colon, value = line.partition(":")
@@ -115,9 +113,9 @@ def read_tile_info(folder: Path) -> TileInfo:
     )
     if info.nz < 1:
         raise InputError(f"{path}: bottom_z is above top_z; correct the two values")
-    for key, value in (("width", info.width_um), ("height", info.height_um)):
-        if value <= 0:
-            raise InputError(f"{path}: {key} is {value:g}; it must be the field of view in micrometres")
+    for key, extent in (("width", info.width_um), ("height", info.height_um)):
+        if extent <= 0:
+            raise InputError(f"{path}: {key} is {extent:g}; it must be the field of view in micrometres")
     return info
 
 

@@ -108,5 +108,7 @@ def mosaic_grid(volume: Volume) -> MosaicGrid:
     except (KeyError, TypeError, ValueError, IndexError) as error:
         raise InputError(f"{volume.name}: its tile grid is malformed ({error!r}); make the mosaic again") from None
     if grid.shape != tuple(volume.shape[-3:]):
-        raise InputError(f"{volume.name}: shape {volume.shape} is not that of its tile grid, {grid.shape}; make it again")
+        raise InputError(
+            f"{volume.name}: shape {volume.shape} is not that of its tile grid, {grid.shape}; make it again"
+        )
     return grid

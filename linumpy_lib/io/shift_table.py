@@ -80,8 +80,11 @@ def read_shifts(path: Path) -> list[Shift]:
             Shift(
                 whole_number(row["fixed_id"], path, "fixed_id"),
                 whole_number(row["moving_id"], path, "moving_id"),
-                *(numbers[column] for column in COLUMNS[2:-1]),
-                reliable=row.get("reliable", "1").lower() in ("1", "1.0", "true", "yes"),
+                numbers["x_shift"],
+                numbers["y_shift"],
+                numbers["x_shift_mm"],
+                numbers["y_shift_mm"],
+                row.get("reliable", "1").lower() in ("1", "1.0", "true", "yes"),
             )
         )
     pairs = [(s.fixed_id, s.moving_id) for s in shifts]

@@ -25,7 +25,9 @@ class CreateMosaicGridParameters(Parameters):
 
     axial_resolution: Annotated[
         float,
-        Field(description="Distance of depth samples; raw tiles do not tell it", gt=0, json_schema_extra={"unit": "um"}),
+        Field(
+            description="Distance of depth samples; raw tiles do not tell it", gt=0, json_schema_extra={"unit": "um"}
+        ),
     ] = 1.36
     mosaic_resolution: Annotated[
         float,
@@ -110,9 +112,7 @@ def _one_slice(
 
             device = get_device(task.device)
         with Progress(len(source.tiles), name, shown=task.progress) as bar:
-            write_mosaic(
-                plan, path, provenance=provenance, device=device, threads=task.threads, advance=bar.advance
-            )
+            write_mosaic(plan, path, provenance=provenance, device=device, threads=task.threads, advance=bar.advance)
     _report(plan, galvo, name, task)
 
 
@@ -154,7 +154,7 @@ STEP = Step(
     description="Puts the raw tiles of each slice side by side, their overlap kept, in one sharded OME-Zarr store. "
     "Displaced galvo returns are found and put right; missing tiles stay black and are listed. The store's metadata "
     "state the tile grid (provenance.mosaic_grid).",
-    inputs=(Input("input", "tile folders (tile_x*_y*_z*), or folders that hold them", kind="paths", digest=False),),
+    inputs=(Input("input", "tile folders (tile_x*_y*_z*), or folders that hold them", kind="paths"),),
     outputs={MOSAIC: "mosaic of slice NAME (z03, say)", RECORD: "its grid, stage axes and galvo decision"},
     devices=("cpu", "cuda", "mps"),
 )

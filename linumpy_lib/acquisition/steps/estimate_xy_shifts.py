@@ -14,7 +14,7 @@ class EstimateXyShiftsParameters(Parameters):
     """`estimate_xy_shifts` has nothing to choose."""
 
 
-def estimate_xy_shifts(*, input: list[Path], parameters: EstimateXyShiftsParameters, task: Task) -> None:  # noqa: A002, ARG001
+def estimate_xy_shifts(*, input: list[Path], parameters: EstimateXyShiftsParameters, task: Task) -> None:  # noqa: A002
     """Write the table of shifts of all slices."""
     from linumpy_lib.acquisition.discovery import find_tiles
     from linumpy_lib.acquisition.slice_shifts import estimate_shifts
@@ -46,6 +46,6 @@ STEP = Step(
     description="Compares both boundaries of neighbouring mosaics. Shifts follow the image axes: which stage axis and "
     "sign that is, is inferred from tile indices and stage positions. Without stage positions an overlap of 20 % is "
     "assumed and `reliable` is 0.",
-    inputs=(Input("input", "tile folders (tile_x*_y*_z*), or folders that hold them", kind="paths", digest=False),),
+    inputs=(Input("input", "tile folders (tile_x*_y*_z*), or folders that hold them", kind="paths"),),
     outputs={SHIFTS: "fixed_id, moving_id, shift of fixed minus moving in px and mm, reliable"},
 )

@@ -18,11 +18,15 @@ class GenerateSliceConfigParameters(Parameters):
 
     exclude_first_slices: Annotated[
         int,
-        Field(description="Leading slices to leave out: they calibrate the cut", ge=0, json_schema_extra={"unit": "slices"}),
+        Field(
+            description="Leading slices to leave out: they calibrate the cut",
+            ge=0,
+            json_schema_extra={"unit": "slices"},
+        ),
     ] = 1
-    detect_galvo: Annotated[
-        bool, Field(description="Enter the galvo finding of each slice in slice_config.csv")
-    ] = False
+    detect_galvo: Annotated[bool, Field(description="Enter the galvo finding of each slice in slice_config.csv")] = (
+        False
+    )
 
 
 def generate_slice_config(
