@@ -1,4 +1,4 @@
-"""Draws docs/images/simulate_oct.png from the default acquisition."""
+"""Draws docs/images/simulate_oct.jpg from the default acquisition."""
 
 import tempfile
 from pathlib import Path
@@ -53,4 +53,4 @@ for axis, image, title in (
     axis.imshow(image, cmap="magma", vmax=np.percentile(image, 99.7), aspect="equal")
     axis.set_title(title)
     axis.axis("off")
-figure.savefig(Path(__file__).with_suffix(".png"), dpi=60, pil_kwargs={"optimize": True})
+figure.savefig(Path(__file__).with_suffix(".jpg"), dpi=70, pil_kwargs={"quality": 85})

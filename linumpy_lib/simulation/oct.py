@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 from collections.abc import Iterator
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from pathlib import Path
@@ -121,10 +123,15 @@ def simulate_oct(
     """
     base = (parameters or SimulateOctParameters()).model_dump()
     chosen = SimulateOctParameters.parse({**base, **{f"{PREFIX}{name}": value for name, value in choices.items()}})
-    output = Path(output)
+    output = Path(output).absolute()
     if output.exists() and any(output.iterdir()):
         raise OutputError(f"{output}: exists and is not empty; give a new folder")
     volume = truth_volume(truth, chosen)
     plan = plan_acquisition(chosen, volume.description())
-    write_acquisition(output / "raw", output / "truth", plan, volume, threads=threads)
+    unfinished = output.with_name(f".{output.name}.{os.getpid()}.unfinished")
+    try:
+        write_acquisition(unfinished / "raw", unfinished / "truth", plan, volume, threads=threads)
+        os.replace(unfinished, output)
+    finally:
+        shutil.rmtree(unfinished, ignore_errors=True)
     return plan

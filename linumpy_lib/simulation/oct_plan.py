@@ -189,11 +189,11 @@ def plan_acquisition(parameters: SimulateOctParameters, volume: Mapping[str, Any
                         missing=slice_id in missing or (x, y, slice_id) in missing_tiles,
                         jitter_xy_um=_pair(jitter),
                         centre_xy_um=_pair(centre + nominal + real + jitter),
-                        # what is written has six decimals (a nanometre), and so has the truth
+                        # what is written has nine decimals, and so has the truth
                         stage_mm=(
-                            round(float(shown[0]), 6),
-                            round(float(shown[1]), 6),
-                            round(index * p.simulate_oct_interval_um / 1000, 6),
+                            round(float(shown[0]), 9),
+                            round(float(shown[1]), 9),
+                            round(index * p.simulate_oct_interval_um / 1000, 9),
                         ),
                     )
                 )

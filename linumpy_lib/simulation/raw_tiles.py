@@ -17,8 +17,8 @@ def tile_folder(x: int, y: int, slice_id: int) -> str:
 
 
 def _text(value: float) -> str:
-    """Whole numbers without a point, as the microscope writes them, others with what is needed (to a nanometre)."""
-    return str(int(value)) if float(value).is_integer() else f"{value:.6f}".rstrip("0")
+    """Whole numbers without a point, as the microscope writes them, others with what is needed."""
+    return str(int(value)) if float(value).is_integer() else f"{value:.9f}".rstrip("0")
 
 
 def scan_info(

@@ -59,6 +59,8 @@ class TruthVolume:
         """Read a box as reflectivity 0..1 (float32, C order)."""
         region = tuple(slice(int(a), int(b)) for a, b in zip(start, stop, strict=True))
         values = np.asarray(self.array[region], dtype=np.float32)
+        if not np.isfinite(values).all():
+            raise InputError(f"{self.name}: holds NaN or infinite values; replace them before simulating from it")
         if self.low != 0.0 or self.high != 1.0:
             values = (values - np.float32(self.low)) / np.float32(self.high - self.low)
         return np.ascontiguousarray(np.clip(values, 0, 1), dtype=np.float32)

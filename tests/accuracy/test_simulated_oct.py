@@ -58,14 +58,14 @@ def near_the_surface(folder: Path, truth, item, optics) -> np.ndarray:
 def expected(volume, truth, item, tile, optics) -> np.ndarray:
     """Look up the same samples in the truth volume."""
     _, n_y, n_x = truth.tile_shape
-    world = np.empty((4, DEPTH, n_y, n_x))
-    for b in range(n_y):
-        for a in range(n_x):
-            world[2, :, b, a], world[1, :, b, a] = truth.world_xy_um(item.id, truth.lab_xy_um(tile, a, b))
-            for step in range(DEPTH):
-                index = int(truth.interface_px) + TOP + step
-                world[0, step, b, a] = truth.world_z_um(item.id, index, optics["curvature_px"][b, a])
-    world[3] = 1
+    at_xy = [truth.world_xy_um(item.id, truth.lab_xy_um(tile, *pixel)) for pixel in ((0, 0), (1, 0), (0, 1))]
+    b, a = np.indices((n_y, n_x))
+    along_line, along_frame = at_xy[1] - at_xy[0], at_xy[2] - at_xy[0]
+    lateral = at_xy[0] + a[..., None] * along_line + b[..., None] * along_frame
+    index = int(truth.interface_px) + TOP + np.arange(DEPTH)[:, None, None]
+    world = np.ones((4, DEPTH, n_y, n_x))
+    world[0] = item.face_um + (index - truth.interface_px - optics["curvature_px"]) * truth.spacing_um[0]
+    world[1], world[2] = lateral[..., 1], lateral[..., 0]
     at = np.tensordot(np.array(truth.volume_from_world), world, axes=1)
     at /= np.array(truth.volume["spacing_um"])[:, None, None, None]
     values = map_coordinates(volume, at, order=1, mode="constant", cval=0.0)

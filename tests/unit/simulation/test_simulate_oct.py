@@ -202,7 +202,7 @@ def test_glitch_and_rehoming_and_drift_in_the_stage_record(tmp_path):
         tile = item.tile(1, 1)
         stage = (np.array(tile.stage_mm[:2]) - truth.stage_origin_mm) * 1000
         seen = np.array(tile.centre_xy_um) - tile.jitter_xy_um - truth.centre_xy_um
-        np.testing.assert_allclose(stage - seen, item.glitch_xy_um, atol=2e-3)
+        np.testing.assert_allclose(stage - seen, item.glitch_xy_um, atol=1e-5)
     still = make(tmp_path / "b", **choices, rehoming_moves=False)
     np.testing.assert_allclose(
         np.array(truth.slice(102).tile(0, 0).centre_xy_um) - still.slice(102).tile(0, 0).centre_xy_um,
@@ -413,6 +413,14 @@ def test_bad_truth_is_refused(tmp_path, volume, choices, word):
         simulate_oct(volume, output=tmp_path / "new", **choices)
 
 
+def test_a_failure_on_the_way_leaves_nothing_behind(tmp_path):
+    volume = ramp_volume()
+    volume[5, 10:40, 10:40] = np.nan  # in no plane that is looked at beforehand
+    with pytest.raises(InputError, match="NaN"):
+        make(tmp_path / "new", truth=volume, truth_spacing_um=10)
+    assert not list(tmp_path.iterdir())
+
+
 def test_an_existing_folder_is_not_touched(tmp_path):
     (tmp_path / "mine").write_text("x")
     with pytest.raises(OutputError, match="not empty"):
@@ -428,3 +436,10 @@ def test_a_broken_truth_file_is_named(tmp_path):
     (tmp_path / "truth.json").write_text("{}")
     with pytest.raises(InputError, match="version"):
         read_truth(tmp_path)
+
+
+def test_recorded_shifts_follow_from_what_is_written(tmp_path):
+    truth = make(tmp_path, slices=3, growth=1, seed=4)
+    for (fixed, moving), shift in truth.recorded_shifts_mm().items():
+        stage = [np.array(truth.slice(k).tile(truth.slice(k).tiles_x - 1, 0).stage_mm[:2]) for k in (fixed, moving)]
+        np.testing.assert_allclose(stage[0] - stage[1], shift, atol=2e-9)

@@ -1,0 +1,1 @@
+"""Raw serial-section OCT acquisitions: tiles, galvo mirror, stage positions, mosaic grids."""

@@ -1,0 +1,260 @@
+"""Make the mosaic of one slice: tiles side by side in a sharded store, streamed, their grid stated in the metadata."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from linumpy_lib.acquisition.discovery import TileId
+from linumpy_lib.acquisition.raw_tile import Checksum, RawTile, TileFixes, read_tile, tile_shape
+from linumpy_lib.acquisition.resample import resample, resampled_length, resampling_matrix
+from linumpy_lib.acquisition.slice_tiles import SliceTiles
+from linumpy_lib.acquisition.stage import StageAxes, infer_axes
+from linumpy_lib.acquisition.tile_info import INFO_FILE
+from linumpy_lib.io.mosaic_grid import KEY, MosaicGrid
+
+Array = npt.NDArray[Any]
+
+MAX_SHARD_BYTES = 1 << 30
+_CHUNK_EDGE = 128
+_CHUNK_BYTES = 4 << 20
+# Whole tiles in memory while voxels are resampled.
+_WHOLE_TILES = 3
+
+
+@dataclass(frozen=True)
+class MosaicPlan:
+    """Geometry of one slice's mosaic, before a voxel is read.
+
+    Attributes
+    ----------
+    source : SliceTiles
+        Raw tiles.
+    fixes : TileFixes
+        Corrections of the tiles.
+    raw_spacing_um, spacing_um : tuple of float
+        Voxel size (z, y, x) of corrected tiles and of the mosaic.
+    grid : MosaicGrid
+        Tile grid of the mosaic.
+    axes : StageAxes
+        What was inferred of the stage from this slice.
+    chunks, shards : tuple of int
+        Storage boxes (z, y, x); a shard is a square of whole tiles in full depth.
+    """
+
+    source: SliceTiles
+    fixes: TileFixes
+    raw_spacing_um: tuple[float, float, float]
+    spacing_um: tuple[float, float, float]
+    grid: MosaicGrid
+    axes: StageAxes
+    chunks: tuple[int, int, int]
+    shards: tuple[int, int, int]
+
+    @property
+    def native(self) -> bool:
+        """Whether voxels are stored as they were recorded."""
+        return self.raw_spacing_um == self.spacing_um
+
+    @property
+    def n_bytes(self) -> int:
+        """Bytes of the mosaic before compression."""
+        return 4 * math.prod(self.grid.shape)
+
+
+def plan_mosaic(
+    source: SliceTiles,
+    fixes: TileFixes,
+    *,
+    axial_resolution_um: float,
+    resolution_um: float,
+    sharding_factor: int,
+) -> MosaicPlan:
+    """Plan the mosaic of a slice.
+
+    Parameters
+    ----------
+    source : SliceTiles
+        Raw tiles.
+    fixes : TileFixes
+        Corrections of the tiles.
+    axial_resolution_um : float
+        Distance of depth samples, micrometres.
+    resolution_um : float
+        Size of the cubic voxels to make; not positive: voxels stay as they are.
+    sharding_factor : int
+        Tiles per shard along y and x; fewer if a shard would exceed 1 GiB.
+    """
+    info = source.info
+    pixel = info.pixel_um[::-1] if fixes.rotate else info.pixel_um
+    raw_spacing = (axial_resolution_um, *pixel)
+    raw_shape = tile_shape(info, fixes)
+    spacing = (resolution_um,) * 3 if resolution_um > 0 else raw_spacing
+    shape = raw_shape
+    if resolution_um > 0:
+        nz, ny, nx = (resampled_length(n, s, resolution_um) for n, s in zip(raw_shape, raw_spacing, strict=True))
+        shape = (nz, ny, nx)
+    stage = source.stage()
+    axes = infer_axes([stage])
+    positions: dict[tuple[int, int], tuple[float, float]] = {}
+    if stage.stage_mm is not None:
+        for tile, (x, y) in zip(source.tiles, axes.image_mm(stage.stage_mm), strict=True):
+            positions[source.place(tile)] = (round(float(y), 9), round(float(x), 9))
+    field = (info.height_um, info.width_um)
+    grid = MosaicGrid(
+        slice_id=source.slice_id,
+        tile_shape=shape,
+        grid=source.grid,
+        first_index=source.first_index,
+        missing=source.holes,
+        stage_mm=positions,
+        field_of_view_um=field[::-1] if fixes.rotate else field,
+    )
+    chunks = _chunks(shape)
+    side = max(1, min(sharding_factor, max(source.grid), math.isqrt(MAX_SHARD_BYTES // (4 * math.prod(shape)))))
+    shards = (math.ceil(shape[0] / chunks[0]) * chunks[0], side * shape[1], side * shape[2])
+    return MosaicPlan(source, fixes, raw_spacing, spacing, grid, axes, chunks, shards)
+
+
+def _chunks(shape: tuple[int, int, int]) -> tuple[int, int, int]:
+    """Chunks that divide a tile in y and x, about 4 MiB each."""
+    y, x = (_divisor(n) for n in shape[1:])
+    return max(1, min(shape[0], _CHUNK_BYTES // (4 * y * x))), y, x
+
+
+def _divisor(length: int) -> int:
+    """Largest divisor up to 128, or the whole length if that is small (a prime number, say)."""
+    best = max(n for n in range(1, min(length, _CHUNK_EDGE) + 1) if length % n == 0)
+    return best if best >= _CHUNK_EDGE // 4 else length
+
+
+def write_mosaic(
+    plan: MosaicPlan,
+    path: Path,
+    *,
+    provenance: Mapping[str, Any],
+    device: Any = None,
+    threads: int = 1,
+    advance: Callable[[], None] | None = None,
+) -> None:
+    """Write a mosaic.
+
+    Peak memory is one shard and, per thread, a few B-scans; when voxels are resampled, up to three tiles more.
+
+    Parameters
+    ----------
+    plan : MosaicPlan
+        From `plan_mosaic`.
+    path : Path
+        Store to make.
+    provenance : mapping
+        Origin; the tile grid and a digest of the raw tiles are added to it.
+    device : Device, optional
+        Where voxels are resampled; the CPU if absent.
+    threads : int
+        Threads that read and encode.
+    advance : callable, optional
+        Called for each tile that is done.
+
+    Raises
+    ------
+    InputError
+        If a tile cannot be read or holds NaN or infinite values.
+    OutputError
+        If the store cannot be written.
+    """
+    from linumpy_lib.io import VolumeWriter
+
+    tiles = {plan.source.place(tile): (tile, raw) for tile, raw in plan.source.tiles.items()}
+    fill = _Filler(plan, device)
+    checksums: dict[TileId, int] = {}
+    workers = threads if plan.native else min(threads, _WHOLE_TILES)
+    buffer = np.empty(0, np.float32)
+    with (
+        VolumeWriter(
+            path,
+            shape=plan.grid.shape,
+            dtype=np.float32,
+            spacing_um=plan.spacing_um,
+            levels=1,
+            chunks=plan.chunks,
+            shards=plan.shards,
+            provenance={**provenance, KEY: plan.grid.as_json()},
+            threads=threads,
+        ) as writer,
+        ThreadPoolExecutor(workers, thread_name_prefix="tile") as pool,
+    ):
+        for region in writer.regions():
+            shape = tuple(box.stop - box.start for box in region)
+            if buffer.size < math.prod(shape):
+                buffer = np.empty(math.prod(shape), np.float32)
+            block = buffer[: math.prod(shape)].reshape(shape)
+            pending = {}
+            for place, target in _cells(plan.grid, region, block):
+                if place in tiles:
+                    tile, raw = tiles[place]
+                    pending[tile] = pool.submit(fill, raw, target)
+                else:
+                    target[...] = 0
+            try:
+                for tile, future in pending.items():
+                    checksums[tile] = future.result()
+                    if advance is not None:
+                        advance()
+            finally:
+                for future in pending.values():
+                    future.cancel()
+            writer.write(region, block)
+        writer.provenance["inputs"] = {**writer.provenance.get("inputs", {}), "tiles": _digest(plan.source, checksums)}
+
+
+def _cells(grid: MosaicGrid, region: tuple[slice, ...], block: Array) -> Iterator[tuple[tuple[int, int], Array]]:
+    """Row and column of each tile in a shard, and its part of the shard's block."""
+    _, ty, tx = grid.tile_shape
+    for y in range(0, block.shape[1], ty):
+        for x in range(0, block.shape[2], tx):
+            place = ((region[1].start + y) // ty, (region[2].start + x) // tx)
+            yield place, block[:, y : y + ty, x : x + tx]
+
+
+def _digest(source: SliceTiles, checksums: Mapping[TileId, int]) -> str:
+    """Digest of all tiles, from the bytes that passed by."""
+    digest = hashlib.sha256()
+    for tile, raw in source.tiles.items():
+        text = hashlib.sha256((raw.folder / INFO_FILE).read_bytes()).hexdigest()
+        digest.update(f"{tile}\0{text}\0{checksums[tile]:08x}\n".encode())
+    return digest.hexdigest()
+
+
+class _Filler:
+    """Reads a tile into its place in a shard, resampled if asked for; called from several threads."""
+
+    def __init__(self, plan: MosaicPlan, device: Any) -> None:
+        self.plan, self.device = plan, device
+        self.shape = tile_shape(plan.source.info, plan.fixes)
+        self.matrices: list[Any] = []
+        if not plan.native:
+            pairs = zip(self.shape, plan.raw_spacing_um, plan.spacing_um, strict=True)
+            matrices = [resampling_matrix(n, spacing, target) for n, spacing, target in pairs]
+            self.matrices = [m if device is None else device.to_device(m) for m in matrices]
+
+    def __call__(self, raw: RawTile, target: Array) -> int:
+        checksum = Checksum()
+        if not self.matrices:
+            read_tile(raw, target, self.plan.fixes, checksum)
+            return checksum.value
+        whole = np.empty(self.shape, np.float32)
+        read_tile(raw, whole, self.plan.fixes, checksum)
+        if self.device is None:
+            target[...] = resample(whole, self.matrices)
+        else:
+            target[...] = self.device.to_numpy(resample(self.device.to_device(whole), self.matrices))
+        return checksum.value

@@ -1,0 +1,1 @@
+"""Intensity corrections of volumes: bias field, z profile, normalisation."""
