@@ -53,12 +53,12 @@ def codec_documents(codec: str, dtype: np.dtype[Any]) -> list[dict[str, Any]]:
     return chain
 
 
-def _with_checksum(data: bytes) -> bytes:
-    return data + int(google_crc32c.value(data)).to_bytes(4, "little")
+def _with_checksum(data: bytes) -> tuple[bytes, bytes]:
+    return data, int(google_crc32c.value(data)).to_bytes(4, "little")
 
 
-def encode_chunk(chunk: Array, codec: str) -> bytes:
-    """Encode one full chunk; runs without the interpreter lock, in a worker thread.
+def encode_chunk(chunk: Array, codec: str) -> tuple[bytes, bytes]:
+    """Encode one full chunk, and its checksum; runs without the interpreter lock, in a worker thread.
 
     In the main thread Blosc would start threads of its own.
     """
@@ -130,18 +130,19 @@ def write_shard(
     """
     counts = tuple(s // c for s, c in zip(shards, chunks, strict=True))
     index = np.full((math.prod(counts), 2), np.iinfo(np.uint64).max, dtype="<u8")
-    waiting: deque[tuple[int, Future[bytes]]] = deque()
+    waiting: deque[tuple[int, Future[tuple[bytes, bytes]]]] = deque()
     offset = 0
     path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("wb", buffering=1 << 20) as handle:
+    with path.open("wb") as handle:
 
         def store_first() -> None:
             nonlocal offset
             number, future = waiting.popleft()
-            data = future.result()
+            data, checksum = future.result()
             handle.write(data)
-            index[number] = offset, len(data)
-            offset += len(data)
+            handle.write(checksum)
+            index[number] = offset, len(data) + len(checksum)
+            offset += len(data) + len(checksum)
 
         try:
             for number, part in _chunk_boxes(block, chunks, counts):
@@ -153,5 +154,5 @@ def write_shard(
         finally:
             for _, future in waiting:
                 future.cancel()
-        handle.write(_with_checksum(index.tobytes()))
+        handle.writelines(_with_checksum(index.tobytes()))
     return offset + index.nbytes + 4
