@@ -300,8 +300,8 @@ def _refuse_overwriting_inputs(step: Step, options: argparse.Namespace, name: st
         for path in given if isinstance(given, list) else [given]:
             if path is not None and Path(path).resolve() in results:
                 raise OutputError(
-                    f"{path}: is the input and would be overwritten by a result of the same name; choose another --output "
-                    "or --name"
+                    f"{path}: is the input and would be overwritten by a result of the same name; choose another "
+                    "--output or --name"
                 )
 
 

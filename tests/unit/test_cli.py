@@ -26,7 +26,7 @@ class Settings(Parameters):
     gain: Annotated[float, Field(gt=0, description="Factor")] = 1.0
 
 
-def brighten(*, input, parameters, task):
+def brighten(*, input, parameters, task):  # noqa: A002
     values = input.read()
     task.path("{name}_a.txt").write_text(str(values.shape))
     if parameters.gain > 10:
@@ -146,11 +146,19 @@ def test_code_hash_guards_against_another_library(tmp_path):
     words = ["--simulate_shape", "8,8,8", "--output", str(tmp_path), "--quiet"]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     good = subprocess.run(
-        [sys.executable, script, *words, "--code", code_hash(script)], env=environment, capture_output=True, text=True
+        [sys.executable, script, *words, "--code", code_hash(script)],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert good.returncode == 0, good.stderr
     bad = subprocess.run(
-        [sys.executable, script, *words, "--code", "0" * 16], env=environment, capture_output=True, text=True
+        [sys.executable, script, *words, "--code", "0" * 16],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert bad.returncode == 1
     assert bad.stderr.startswith("error: parameter 'code'")

@@ -1,6 +1,7 @@
 """The anisotropy steps on files: slabs, export, stub, and one clear line for everything that cannot be used."""
 
 import filecmp
+import itertools
 import json
 import shutil
 from pathlib import Path
@@ -88,7 +89,7 @@ def test_slab_ranges_tile_the_volume():
             ranges = [slab_range(depth, (index, count)) for index in range(count)]
             assert ranges[0][0] == 0
             assert ranges[-1][1] == depth
-            assert all(a[1] == b[0] for a, b in zip(ranges, ranges[1:], strict=False))
+            assert all(a[1] == b[0] for a, b in itertools.pairwise(ranges))
             assert all(start % 128 == 0 or start == depth for start, _ in ranges)
 
 
