@@ -73,7 +73,11 @@ def report_anisotropy(
     for path in sorted(input.glob(f"{task.name}_*_metrics.json")):
         document = results.read_json(path)
         notes += [note for note in document["notes"] if note not in notes]
-        metrics |= {name: Metric(name.replace("_", " "), **figure) for name, figure in document["metrics"].items()}
+        metrics |= {
+            name: Metric(name.replace("_", " "), **figure)
+            for name, figure in document["metrics"].items()
+            if name != "nonfinite_voxels"  # the statistics hold it
+        }
     page = anisotropy_report(
         statistics,
         name=task.name,
