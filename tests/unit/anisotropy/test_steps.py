@@ -3,6 +3,7 @@
 import filecmp
 import itertools
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from linumpy_lib.anisotropy.steps.compute_anisotropy import STEP as COMPUTE
 from linumpy_lib.anisotropy.steps.compute_anisotropy import slab_range
 from linumpy_lib.anisotropy.steps.export_npz import STEP as EXPORT
 from linumpy_lib.anisotropy.steps.gather_anisotropy import STEP as GATHER
+from linumpy_lib.anisotropy.steps.report_anisotropy import STEP as REPORT
 from linumpy_lib.cli import execute
 from linumpy_lib.errors import InputError, OutputError, PipelineError
 from linumpy_lib.io import open_volume, write_volume
@@ -241,3 +243,19 @@ def test_full_disk_is_said_and_leaves_nothing(tmp_path):
         assert not list(small.rglob("*.zarr"))
     finally:
         subprocess.run(["umount", small], check=True)
+
+
+def test_report(tall, tmp_path):
+    words = ["--input", str(tall / "whole"), "--volume", str(tall / "tall.tif"), "--name", "tall"]
+    execute(REPORT, [*words, "--output", str(tmp_path)])
+    assert (tmp_path / "tall_preview.png").read_bytes().startswith(b"\x89PNG")
+    page = (tmp_path / "tall_anisotropy_report.html").read_text()
+    assert "states no voxel size" in page, "notes of the computing step are shown"
+    assert "src=" in page
+    assert not re.search(r"""(src|href)=["'](?!data:|#)""", page), "nothing is loaded from elsewhere"
+    (tmp_path / "copy").mkdir()
+    for path in (tall / "whole").iterdir():
+        if path.name != "tall_statistics.json":
+            (tmp_path / "copy" / path.name).symlink_to(path)
+    with pytest.raises(InputError, match=r"tall_statistics\.json"):
+        execute(REPORT, ["--input", str(tmp_path / "copy"), "--name", "tall", "--output", str(tmp_path / "no")])
