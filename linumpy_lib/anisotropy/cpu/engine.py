@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
+import queue
 import time
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
@@ -62,6 +63,8 @@ def compute_on_cpu(
     threads: int,
 ) -> int:
     """Fill `out` and return the number of non-finite voxels in the output region."""
+    from linumpy_lib.anisotropy.cpu.tile import ring_size
+
     array, scale, applied = _as_native(block, plan.scale_exponent)
     kernel = _kernel(array.dtype.name, plan.dtype == "float16")
     chosen = np.zeros((0, 0, 0), np.uint8) if mask is None else np.ascontiguousarray(mask != 0).view(np.uint8)
@@ -85,19 +88,30 @@ def compute_on_cpu(
     )
     _, height, width = out.mask.shape
     columns = _cuts(width, TILE_COLUMNS, 1, 32)
-    rows = _cuts(height, TILE_ROWS, math.ceil(threads / len(columns)), 2)
+    rows = _cuts(height, TILE_ROWS, math.ceil(threads / len(columns)), 4)
     unscale = np.float32(plan.eigenvalue_factor)
+
+    windows = [(y0, y1, x0, x1) for y0, y1 in rows for x0, x1 in columns]
+    count = max(1, min(threads, len(windows)))
+    # one ring per thread, made by NumPy: it asks for huge pages
+    length = ring_size(radii[3], rows[0][1], columns[0][1])
+    rings: queue.SimpleQueue[npt.NDArray[np.float32]] = queue.SimpleQueue()
+    for _ in range(count):
+        rings.put(np.empty(length, np.float32))
 
     def run(window: tuple[int, int, int, int]) -> int:
         counts = np.zeros(1, np.int64)
-        kernel(
-            array, chosen, start, window, taps, radii, np.float32(scale), unscale, threshold,
-            NORMALIZATIONS[plan.normalization], *results, counts,
-        )  # fmt: skip
+        ring = rings.get()
+        try:
+            kernel(
+                array, chosen, start, window, taps, radii, np.float32(scale), unscale, threshold,
+                NORMALIZATIONS[plan.normalization], *results, counts, ring,
+            )  # fmt: skip
+        finally:
+            rings.put(ring)
         return int(counts[0])
 
-    windows = [(y0, y1, x0, x1) for y0, y1 in rows for x0, x1 in columns]
-    if threads <= 1 or len(windows) == 1:
+    if count == 1:
         return sum(map(run, windows))
-    with ThreadPoolExecutor(min(threads, len(windows))) as pool:
+    with ThreadPoolExecutor(count) as pool:
         return sum(pool.map(run, windows))

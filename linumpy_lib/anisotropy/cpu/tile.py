@@ -178,9 +178,9 @@ def smooth_products(
 def _define(digest: str) -> Any:
     def process_tile(
         block, chosen, origin, window, taps, radii, scale, unscale, threshold, normalization,
-        measures, first, last, eigenvalues, mask, counts,
+        measures, first, last, eigenvalues, mask, counts, smoothed,
     ):  # fmt: skip
-        """Fill the window (y0, y1, x0, x1 of the output) of every output plane."""
+        """Fill the window (y0, y1, x0, x1 of the output) of every output plane; `smoothed` is `ring_size` long."""
         _ = digest
         depth, rows, columns = block.shape
         gz, gy, gx, tz, ty, tx = radii
@@ -212,7 +212,6 @@ def _define(digest: str) -> Any:
         gradient = np.zeros(3 * ppitch, np.float32)
         products = np.zeros((pheight * 6 + 1) * ppitch, np.float32)
         lines = np.zeros(GROUP * ppitch, np.float32)
-        smoothed = np.zeros(slots * 6 * height * spitch, np.float32)
         tensor = np.zeros(GROUP * 6 * spitch, np.float32)
         result = np.zeros(RESULT_ROWS * spitch, np.float32)
         flags = np.zeros(GROUP * spitch, np.uint8)
@@ -278,6 +277,11 @@ def _define(digest: str) -> Any:
     return process_tile
 
 
+def ring_size(radius_z: int, height: int, width: int) -> int:
+    """Length of a tile's ring of smoothed planes, its largest buffer."""
+    return (2 * radius_z + GROUP) * 6 * height * (-(-width // PAD) * PAD)
+
+
 def compile_tile(input_type: str, half: bool) -> Any:
     """Compile for one input type (``uint8``, ``uint16``, ``float32``) and for float16 bits or float32 as output."""
     volume = types.Array(getattr(types, input_type), 3, "C", readonly=True)  # read-only memory maps too
@@ -289,5 +293,6 @@ def compile_tile(input_type: str, half: bool) -> Any:
         types.UniTuple(types.intp, 6), types.float32, types.float32, types.float32, types.intp,
         stored, stored, stored, types.Array(types.float32, 4, "C"), types.Array(types.uint8, 3, "C"),
         types.Array(types.int64, 1, "C"),
+        types.Array(types.float32, 1, "C"),
     )  # fmt: skip
     return cached_kernel(_define(source_digest()), signature)
