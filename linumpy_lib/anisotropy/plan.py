@@ -39,7 +39,7 @@ class AnisotropyPlan:
     normalization : {"lambda1", "trace", "seed"}
         Westin 2002, Westin 1997, or the seed's mixture (2002 CL and CP, 1997 CS).
     mask_threshold : float, optional
-        Foreground is ``value > mask_threshold``, in data units. None: every finite voxel.
+        Foreground is ``value >= mask_threshold``, in data units. None: every finite voxel.
     outputs : frozenset
         Any of ``measures``, ``principal_dir``, ``fibre_dir``, ``eigenvalues``.
     dtype : {"float16", "float32"}

@@ -34,7 +34,7 @@ def compute_on_device(
     keep = finite[inner]
     nonfinite = out.mask.size - int(keep.sum())
     if plan.mask_threshold is not None:
-        keep = keep & (image[inner] > plan.mask_threshold * 2.0**plan.scale_exponent)
+        keep = keep & (image[inner] >= plan.mask_threshold * 2.0**plan.scale_exponent)
     if mask is not None:
         keep = keep & (device.to_device(np.ascontiguousarray(mask != 0)) > 0)
     components = [c[inner] for c in tensor_components(device, image, plan.taps)]

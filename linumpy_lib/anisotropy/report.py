@@ -245,7 +245,7 @@ def methods_text(parameters: Mapping[str, Any], spacing_um: Sequence[float] | No
     spacing = "" if spacing_um is None else f" Voxels measure {' × '.join(f'{s:g}' for s in spacing_um)} µm (z, y, x)."
     threshold = parameters.get("anisotropy_mask_threshold")
     mask = (
-        f" Voxels at or below {format_value(threshold)} of the value range count as background and carry no measures."
+        f" Voxels below {format_value(threshold)} of the value range count as background and carry no measures."
         if isinstance(threshold, int | float)
         else ""
     )

@@ -84,13 +84,13 @@ def put_channels(out, channels, z, window, j, result, row, pitch):
 
 @inline_kernel
 def foreground_row(flags, source, chosen, threshold, counts):
-    """Mark finite voxels above the threshold (and chosen by the caller's mask, if there is one); return how many."""
+    """Mark finite voxels at or above the threshold (and chosen by the caller's mask, if there is one); return how many."""
     found = 0
     masked = chosen.shape[0] == source.shape[0]
     for i in range(source.shape[0]):
         value = np.float32(source[i])
         finite = abs(value) <= FLOAT32_MAX
-        keep = finite and value > threshold
+        keep = finite and value >= threshold
         if masked:
             keep = keep and chosen[i] != 0
         flags[i] = keep

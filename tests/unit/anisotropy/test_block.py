@@ -134,10 +134,10 @@ def test_mask_zeroes_and_makes_no_edges():
 def test_threshold_and_counts():
     volume = np.random.default_rng(9).integers(0, 256, (8, 20, 40), dtype=np.uint8)
     block = anisotropy_block(volume, WHOLE, AnisotropyPlan(mask_threshold=100))
-    assert np.array_equal(block.mask, volume > 100)
-    assert block.masked == int((volume <= 100).sum())
+    assert np.array_equal(block.mask, volume >= 100)
+    assert block.masked == int((volume < 100).sum())
     assert block.nonfinite == 0
-    assert not block.measures[:, volume <= 100].any()
+    assert not block.measures[:, volume < 100].any()
 
 
 def test_nonfinite_voxels_are_counted_and_masked():
