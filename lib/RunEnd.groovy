@@ -1,0 +1,54 @@
+import java.nio.file.Path
+
+/** The end of a run: every published result is verified, recorded and named. */
+class RunEnd {
+
+    private final RunPlan plan
+    private final Object workflow
+    private final RunRecord record
+    private final PublishedResults results
+
+    /**
+     * @param plan     what the run was to do
+     * @param workflow Nextflow's own record of the run
+     */
+    RunEnd(RunPlan plan, Object workflow) {
+        this.plan = plan
+        this.workflow = workflow
+        record = new RunRecord(plan.output)
+        record.parameters(plan.values)
+        results = new PublishedResults(plan.output, plan.values.publish_mode == 'link')
+    }
+
+    /** Notes a finished result that has to be found in a folder of the output directory at the end. */
+    void expect(String folder, Path source) {
+        results.add(folder, source)
+    }
+
+    /** Returns the text for the user; the run's exit status is not 0 when a result is missing. */
+    String close() {
+        if (!workflow.success) {
+            return RunSummary.failure(workflow, plan.volumes)
+        }
+        if (workflow.preview) {
+            return 'Preview only: no task was run.'
+        }
+        final outcome = results.verify()
+        record.versions(workflow, results.targets)
+        if (outcome.problems) {
+            return fail(outcome.problems as List<String>)
+        }
+        return RunSummary.success(workflow, plan.volumes, results, outcome.repaired as List<Path>)
+    }
+
+    /**
+     * Ends the run with a non-zero status. An exception would not: Nextflow only logs what an end handler throws.
+     * Its classes are looked up by name, since the static checks compile this file without them.
+     */
+    private static String fail(List<String> problems) {
+        final text = (['', 'The run has failed: published results are not complete.'] + problems.collect { '  ' + it } +
+            ['Free or mend the place they are written to and run the same command again with -resume.']).join('\n')
+        Class.forName('nextflow.Global').session.abort(new IllegalStateException(text))
+        return text
+    }
+}

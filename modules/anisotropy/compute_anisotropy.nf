@@ -1,0 +1,32 @@
+// Structure tensor, measures and directions of one volume, or of one slab of it.
+
+process COMPUTE_ANISOTROPY {
+    tag "${meta.id}${slab.count > 1 ? " slab ${slab.index}/${slab.count}" : ''}"
+    label 'process_medium'
+    label 'process_gpu'
+
+    input:
+    tuple val(meta), path(volume, stageAs: 'input/*'), val(fingerprint), val(slab) // slab: Map(index from 1, count, folder)
+    val step // Map: flags and code hash of compute_anisotropy
+    val device // String: auto, cpu, cuda or mps
+
+    output:
+    tuple val(meta), path("${slab.folder}/${meta.id}_{measures,principal_dir,fibre_dir,mask}.ome.zarr", arity: '4'), emit: stores
+    tuple val(meta), path("${slab.folder}/${meta.id}_statistics.json"), emit: statistics
+    tuple val(meta), path("${slab.folder}/${meta.id}_compute_anisotropy_metrics.json"), emit: metrics
+    tuple val(meta), val(slab), path("${slab.folder}/*", arity: '6..*'), emit: files
+
+    script:
+    def part = slab.count > 1 ? "--slab ${slab.index}/${slab.count}" : ''
+    """
+    compute_anisotropy.py --input ${volume} --output ${slab.folder} --name ${meta.id} ${part} \\
+        --device ${device} --processes ${task.cpus} --code ${step.code} ${step.flags}
+    """
+
+    stub:
+    def part = slab.count > 1 ? "--slab ${slab.index}/${slab.count}" : ''
+    """
+    compute_anisotropy.py --stub --input ${volume} --output ${slab.folder} --name ${meta.id} ${part} \\
+        --device ${device} --processes ${task.cpus} --code ${step.code} ${step.flags}
+    """
+}
