@@ -42,7 +42,7 @@ class InputVolumes {
     private static String name(Path path, String subject, boolean several) {
         final file = path.fileName.toString()
         final ending = ENDINGS.find { file.toLowerCase().endsWith(it) } ?: ''
-        final stem = file[0..<(file.length() - ending.length())].replaceAll(/[^A-Za-z0-9._-]+/, '_')
+        final stem = file[0..<(file.length() - ending.length())].replaceAll(/[^A-Za-z0-9._-]+/, '_').replaceAll(/^_+|_+$/, '') ?: 'volume'
         if (!subject) {
             return stem
         }
@@ -50,6 +50,11 @@ class InputVolumes {
     }
 
     private void checkKind(Path path) {
+        // Nextflow does not quote these when it links inputs into a task's directory.
+        final unsafe = path.toString().find(/[$*?{\p{Cntrl}]/)
+        if (unsafe) {
+            problems << "--input: '${path}' holds the character '${unsafe}', which the shell would interpret; rename it".toString()
+        }
         final file = path.fileName.toString().toLowerCase()
         final ending = ENDINGS.find { file.endsWith(it) && file.length() > it.length() }
         if (Files.isDirectory(path)) {

@@ -41,14 +41,10 @@ class RunEnd {
         return RunSummary.success(workflow, plan.volumes, results, outcome.repaired as List<Path>)
     }
 
-    /**
-     * Ends the run with a non-zero status. An exception would not: Nextflow only logs what an end handler throws.
-     * Its classes are looked up by name, since the static checks compile this file without them.
-     */
     private static String fail(List<String> problems) {
         final text = (['', 'The run has failed: published results are not complete.'] + problems.collect { '  ' + it } +
             ['Free or mend the place they are written to and run the same command again with -resume.']).join('\n')
-        Class.forName('nextflow.Global').session.abort(new IllegalStateException(text))
+        Head.fail(text)
         return text
     }
 }

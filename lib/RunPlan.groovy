@@ -103,8 +103,9 @@ class RunPlan {
         return bytes < 1 << 20 ? "${bytes} bytes" : String.format(Locale.ROOT, '%.1f GiB', bytes / (1L << 30))
     }
 
-    /** All that is wrong, one line each. */
+    /** All that is wrong, one line each; the run is not going to start. */
     String complaint() {
+        Head.forgetTrace()
         final heading = problems.size() == 1 ? 'This run cannot start:' : "This run cannot start, for ${problems.size()} reasons:"
         return ([heading] + problems.collect { '  ' + it }).join('\n')
     }

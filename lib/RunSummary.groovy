@@ -4,6 +4,7 @@ import java.nio.file.Path
 class RunSummary {
 
     private static final Map<String, String> KINDS = [html: 'report', png: 'picture', zip: 'volume', json: 'table', csv: 'table', npz: 'table']
+    private static final int MOST = 12
     private static final List<String> ORDER = ['input', 'volume', 'map', 'table', 'picture', 'report']
 
     /** Inputs and results of a successful run and the time it took. */
@@ -12,7 +13,11 @@ class RunSummary {
             results.targets.collect { Path path -> [kind: kind(path), path: path] }
         final lines = ['', "Finished in ${workflow.duration}:"]
         ORDER.each { String kind ->
-            named.findAll { it.kind == kind }.sort { it.path }.each { lines << "  ${kind.padRight(8)} ${it.path}" }
+            final paths = named.findAll { it.kind == kind }*.path.sort()
+            paths.take(MOST).each { Path path -> lines << "  ${kind.padRight(8)} ${path}" }
+            if (paths.size() > MOST) {
+                lines << "  ${kind.padRight(8)} … and ${paths.size() - MOST} more in ${paths.last().parent}"
+            }
         }
         repaired.each { Path path -> lines << "  ${path} was incomplete and has been copied again" }
         return lines.join('\n')
