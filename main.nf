@@ -32,11 +32,11 @@ workflow {
         SIMULATE_FIBRES([id: plan.subject], plan.step('simulate_fibres'))
         volumes = SIMULATE_FIBRES.out.volume.map { meta, volume -> tuple(meta, volume, Fingerprint.of(volume)) }
         simulated = SIMULATE_FIBRES.out.volume.mix(SIMULATE_FIBRES.out.truth.transpose())
-        published = params.publish_intermediates ? simulated.map { _meta, store -> tuple('simulation', store) } : published
+        published = plan.values.publish_intermediates ? simulated.map { _meta, store -> tuple('simulation', store) } : published
     }
     if (plan.chain.contains('anisotropy')) {
-        steps = plan.steps('compute_anisotropy', 'gather_anisotropy', 'report_anisotropy')
-        ANISOTROPY(volumes, steps, plan.device, params.anisotropy_slabs)
+        steps = plan.steps('compute_anisotropy', 'gather_anisotropy', 'export_npz', 'report_anisotropy')
+        ANISOTROPY(volumes, steps, plan.device, plan.values.anisotropy_slabs, plan.values.anisotropy_npz)
         published = published.mix(ANISOTROPY.out.published)
     }
 

@@ -105,7 +105,7 @@ class InputVolumes {
         if (part == '**') {
             return [folder] + folders(folder).collectMany { Path inner -> step(inner, part) }
         }
-        if (!(part =~ /[*?\[{]/)) {
+        if (!(part =~ /[*?\[]/)) {
             final next = folder.resolve(part)
             return Files.exists(next) ? [next] : []
         }

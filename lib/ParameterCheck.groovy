@@ -70,10 +70,10 @@ class ParameterCheck {
         final text = value.toString().trim()
         switch (type) {
             case 'boolean':
-                return value instanceof Boolean ? value : (text in ['true', 'false'] ? text == 'true' : null)
+                return value instanceof Boolean ? value : null
             case 'integer':
                 final whole = value instanceof Boolean || !(text ==~ NUMBER) ? null : new BigDecimal(text).stripTrailingZeros()
-                return whole == null || whole.scale() > 0 ? null : whole.toBigInteger()
+                return whole == null || whole.scale() > 0 ? null : smallest(whole.toBigInteger())
             case 'number':
                 return value instanceof Boolean || !(text ==~ NUMBER) ? null : new BigDecimal(text)
             case 'string':
@@ -82,6 +82,10 @@ class ParameterCheck {
             default:
                 return null
         }
+    }
+
+    private static Number smallest(BigInteger whole) {
+        return whole.bitLength() < 32 ? (Number) whole.intValue() : whole
     }
 
     private List<String> choices(String name) {

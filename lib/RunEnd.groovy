@@ -34,11 +34,20 @@ class RunEnd {
             return 'Preview only: no task was run.'
         }
         final outcome = results.verify()
+        final problems = outcome.problems + unreported()
         record.versions(workflow, results.targets)
-        if (outcome.problems) {
-            return fail(outcome.problems as List<String>)
+        if (problems) {
+            return fail(problems)
         }
         return RunSummary.success(workflow, plan.volumes, results, outcome.repaired as List<Path>)
+    }
+
+    /** Every volume has to end in a report of its own. */
+    private List<String> unreported() {
+        final pages = results.targets*.fileName*.toString().findAll { it.endsWith('.html') }
+        final names = plan.simulated ? [plan.subject] : plan.volumes*.id
+        return names.findAll { String name -> !pages.any { it.startsWith("${name}_") } }
+            .collect { String name -> "${name}: no report was made of it".toString() }
     }
 
     private static String fail(List<String> problems) {

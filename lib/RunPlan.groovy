@@ -91,7 +91,8 @@ class RunPlan {
             lines << "Input     ${subject}: simulated"
         }
         if (!problems) {
-            final words = ['workflow', 'input', 'output', 'subject_name'].collectMany { String name -> ["--${name}".toString(), text(name)] }
+            final words = ['workflow', 'input', 'output', 'subject_name', 'anisotropy_slabs', 'anisotropy_channel'].
+                collectMany { String name -> ["--${name}".toString(), text(name)] }
             final found = HeadCheck.run(project, words)
             lines << found.text
             problems.addAll(found.problems)

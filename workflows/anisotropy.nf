@@ -2,6 +2,7 @@
 
 include { COMPUTE_ANISOTROPY } from '../modules/anisotropy/compute_anisotropy'
 include { GATHER_ANISOTROPY } from '../modules/anisotropy/gather_anisotropy'
+include { EXPORT_NPZ } from '../modules/anisotropy/export_npz'
 include { REPORT_ANISOTROPY } from '../modules/anisotropy/report_anisotropy'
 
 workflow ANISOTROPY {
@@ -10,6 +11,7 @@ workflow ANISOTROPY {
     steps // Map: name of a step -> Map(flags String, code String)
     device // String: auto, cpu, cuda or mps
     slabs // Integer: tasks to split each volume over, 0 to choose by its size
+    npz // Boolean: export the maps as a NumPy archive too
 
     main:
     // channel: [ meta, volume, fingerprint, slab Map(index Integer from 1, count Integer, folder String) ]
@@ -35,21 +37,24 @@ workflow ANISOTROPY {
         }
     GATHER_ANISOTROPY(parts, steps.gather_anisotropy)
 
-    // channel: [ meta, maps Path ], one for each volume
+    // channel: [ meta, maps Path, fingerprint String ], one for each volume
     finished = computed.whole
         .map { meta, _slab, maps -> tuple(meta, maps) }
         .mix(GATHER_ANISOTROPY.out.files.map { meta, results -> tuple(meta, results.first().parent) })
-    // channel: [ meta, maps Path, volume Path, fingerprint String ]
+        .map { meta, maps -> tuple(meta, maps, Fingerprint.of(maps)) }
+    EXPORT_NPZ(finished.filter { npz }, steps.export_npz)
+
+    // channel: [ meta, maps Path, volume Path, fingerprint String of both ]
     reportable = finished
         .join(volumes)
-        .map { meta, maps, volume, fingerprint -> tuple(meta, maps, volume, "${fingerprint} ${Fingerprint.of(maps)}") }
+        .map { meta, maps, maps_print, volume, volume_print -> tuple(meta, maps, volume, "${maps_print} ${volume_print}") }
     REPORT_ANISOTROPY(reportable, steps.report_anisotropy)
 
     // channel: [ folder String below the output directory, file or store Path ]
     files = COMPUTE_ANISOTROPY.out.files
         .filter { _meta, slab, _results -> slab.count == 1 }
         .map { meta, _slab, results -> tuple(meta, results) }
-        .mix(GATHER_ANISOTROPY.out.files, REPORT_ANISOTROPY.out.files)
+        .mix(GATHER_ANISOTROPY.out.files, EXPORT_NPZ.out.files, REPORT_ANISOTROPY.out.files)
         .flatMap { _meta, results -> results.collect { path -> tuple('anisotropy', path) } }
 
     emit:

@@ -11,10 +11,8 @@ process COMPUTE_ANISOTROPY {
     val device // String: auto, cpu, cuda or mps
 
     output:
-    tuple val(meta), path("${slab.folder}/${meta.id}_{measures,principal_dir,fibre_dir,mask}.ome.zarr", arity: '4'), emit: stores
-    tuple val(meta), path("${slab.folder}/${meta.id}_statistics.json"), emit: statistics
+    tuple val(meta), val(slab), path("${slab.folder}/*", arity: '2..*'), emit: files // a slab may hold no plane, so no store
     tuple val(meta), path("${slab.folder}/${meta.id}_compute_anisotropy_metrics.json"), emit: metrics
-    tuple val(meta), val(slab), path("${slab.folder}/*", arity: '6..*'), emit: files
 
     script:
     def part = slab.count > 1 ? "--slab ${slab.index}/${slab.count}" : ''
