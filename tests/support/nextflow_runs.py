@@ -14,7 +14,17 @@ from typing import Any
 
 ROOT = Path(__file__).parents[2]
 RECORDER = Path(__file__).with_name("recorder.py")
-PIPELINE_FILES = ("main.nf", "nextflow.config", "nextflow_schema.json", "bin", "conf", "lib", "linumpy_lib", "modules", "workflows")
+PIPELINE_FILES = (
+    "main.nf",
+    "nextflow.config",
+    "nextflow_schema.json",
+    "bin",
+    "conf",
+    "lib",
+    "linumpy_lib",
+    "modules",
+    "workflows",
+)
 
 
 def launcher() -> str | None:

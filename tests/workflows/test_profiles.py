@@ -91,5 +91,7 @@ def test_versions_agree() -> None:
 
 def test_profiles_use_blocks_only() -> None:
     for path in sorted((ROOT / "conf").glob("*.config")):
-        dotted = re.findall(r"^\s*(?:process|params|docker|apptainer|executor|env)\.\S+ *=", path.read_text(), re.MULTILINE)
+        dotted = re.findall(
+            r"^\s*(?:process|params|docker|apptainer|executor|env)\.\S+ *=", path.read_text(), re.MULTILINE
+        )
         assert dotted == [], Path(path).name

@@ -26,7 +26,7 @@ def changed(item: dict[str, Any]) -> Any:
     if item["type"] == "boolean":
         return not default
     if item["type"] == "string":
-        return "it's 1,2 $HOME `x` \"y\" \\ ;"
+        return 'it\'s 1,2 $HOME `x` "y" \\ ;'
     if item.get("maximum") == default:
         return default - 0.25
     return 0 if default and item.get("minimum") == 0 else default + 1
@@ -138,7 +138,7 @@ def test_resume_repeats_what_a_change_touches_and_nothing_else(tmp_path: Path) -
 def test_a_result_that_cannot_be_published_fails_the_run(tmp_path: Path) -> None:
     scenario = Scenario(tmp_path)
     publishing = scenario.project / "conf" / "base.config"
-    publishing.write_text(publishing.read_text().replace("/anisotropy\" }", "/elsewhere\" }"))
+    publishing.write_text(publishing.read_text().replace('/anisotropy" }', '/elsewhere" }'))
     (scenario.nextflow.folder / "results").mkdir()
     (scenario.nextflow.folder / "results" / "anisotropy").write_text("a file where the folder should be")
     run = scenario.nextflow.run("-profile", "test,cpu", "--output", "results")
