@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -104,3 +105,17 @@ def schema_parameters() -> dict[str, dict[str, Any]]:
     """Return every declared parameter by name."""
     schema = json.loads((ROOT / "nextflow_schema.json").read_text())
     return {name: item for group in schema["$defs"].values() for name, item in group["properties"].items()}
+
+
+def wired_steps() -> set[str]:
+    """Return the steps whose processes the entry workflow reaches, not those of modules that nothing includes yet."""
+    scripts = [ROOT / "main.nf"]
+    steps = set()
+    for script in scripts:
+        for target in re.findall(r"^include \{[^}]+\} from '([^']+)'", script.read_text(), re.MULTILINE):
+            path = (script.parent / f"{target}.nf").resolve()
+            if "modules" in path.relative_to(ROOT).parts:
+                steps.add(path.stem)
+            else:
+                scripts.append(path)
+    return steps

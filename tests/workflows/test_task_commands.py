@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.nextflow_runs import ROOT, Nextflow, Run, copy_project, recording_tools, schema_parameters
+from support.nextflow_runs import ROOT, Nextflow, Run, copy_project, recording_tools, schema_parameters, wired_steps
 
 from linumpy_lib.provenance import code_hash
 
 RUN_ALL = ("-profile", "test,cpu", "--output", "results", "--anisotropy_slabs", "2", "--anisotropy_npz")
-STEPS = {path.stem for path in (ROOT / "modules").glob("*/*.nf")}
+STEPS = wired_steps()
 
 
 def changed(item: dict[str, Any]) -> Any:
