@@ -1,0 +1,59 @@
+import java.nio.file.Path
+
+/** The end of a run: every published result is verified, recorded and named. */
+class RunEnd {
+
+    private final RunPlan plan
+    private final Object workflow
+    private final RunRecord record
+    private final PublishedResults results
+
+    /**
+     * @param plan     what the run was to do
+     * @param workflow Nextflow's own record of the run
+     */
+    RunEnd(RunPlan plan, Object workflow) {
+        this.plan = plan
+        this.workflow = workflow
+        record = new RunRecord(plan.output)
+        record.parameters(plan.values)
+        results = new PublishedResults(plan.output, plan.values.publish_mode == 'link')
+    }
+
+    /** Notes a finished result that has to be found in a folder of the output directory at the end. */
+    void expect(String folder, Path source) {
+        results.add(folder, source)
+    }
+
+    /** Returns the text for the user; the run's exit status is not 0 when a result is missing. */
+    String close() {
+        if (!workflow.success) {
+            return RunSummary.failure(workflow, plan.volumes)
+        }
+        if (workflow.preview) {
+            return 'Preview only: no task was run.'
+        }
+        final outcome = results.verify()
+        final problems = outcome.problems + unreported()
+        record.versions(workflow, results.targets)
+        if (problems) {
+            return fail(problems)
+        }
+        return RunSummary.success(workflow, plan.volumes, results, outcome.repaired as List<Path>)
+    }
+
+    /** Every volume has to end in a report of its own. */
+    private List<String> unreported() {
+        final pages = results.targets*.fileName*.toString().findAll { it.endsWith('.html') }
+        final names = plan.simulated ? [plan.subject] : plan.volumes*.id
+        return names.findAll { String name -> !pages.any { it.startsWith("${name}_") } }
+            .collect { String name -> "${name}: no report was made of it".toString() }
+    }
+
+    private static String fail(List<String> problems) {
+        final text = (['', 'The run has failed: published results are not complete.'] + problems.collect { '  ' + it } +
+            ['Free or mend the place they are written to and run the same command again with -resume.']).join('\n')
+        Head.fail(text)
+        return text
+    }
+}

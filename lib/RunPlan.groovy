@@ -1,0 +1,136 @@
+import java.nio.file.Files
+import java.nio.file.Path
+import java.nio.file.Paths
+
+/**
+ * What one run is going to do, checked before the first task.
+ *
+ * `main.nf` hands over `params` once; from here on parameters travel as data, each step with the subset it owns.
+ */
+class RunPlan {
+
+    /** The word that `--input` takes instead of a path. */
+    static final String SIMULATE = 'simulate'
+
+    private static final String USAGE = '''\
+        Usage: nextflow run main.nf -profile <cpu|gpu|mps>[,slurm][,apptainer|docker] \\
+                   --workflow <list> --input <path> --output <dir> [parameters]'''.stripIndent()
+
+    final Schema schema
+    final Map<String, Object> values
+    final WorkflowChain chain
+    final Path output
+    final List<Map> volumes
+    final List<String> problems
+
+    private final File project
+
+    /**
+     * @param params      the parameters of the run
+     * @param project     the directory of `main.nf`
+     * @param commandLine the command as typed
+     */
+    RunPlan(Map params, Path project, String commandLine) {
+        this.project = project.toFile()
+        schema = Schema.read(new File(this.project, 'nextflow_schema.json'))
+        // `--help` without a name arrives as true.
+        final check = new ParameterCheck(params + [help: params.help.toString()], schema, commandLine)
+        values = check.values
+        chain = new WorkflowChain(text('workflow'))
+        output = Paths.get(text('output') ?: '.').toAbsolutePath().normalize()
+        final found = simulated ? null : new InputVolumes(text('input'), text('subject_name'))
+        volumes = found ? found.volumes : []
+        problems = check.problems + chain.problems + (found ? found.problems : []) + outputProblems()
+    }
+
+    /** True when the input is made by the pipeline itself. */
+    boolean isSimulated() {
+        return values.input == SIMULATE
+    }
+
+    /** Name of the simulated volume. */
+    String getSubject() {
+        return text('subject_name') ?: 'fibres'
+    }
+
+    /** The device that the steps compute on; `use_gpu` is the older spelling and wins where it is given. */
+    String getDevice() {
+        return [true: 'auto', false: 'cpu'][text('use_gpu')] ?: text('device')
+    }
+
+    /** What a process needs to know of its step: its flags and the hash of its code, which `-resume` looks at. */
+    Map<String, String> step(String name) {
+        return [flags: CommandLine.flags(values, schema.ownedBy(name)), code: CodeHash.of(project, name)]
+    }
+
+    /** Several steps by name. */
+    Map<String, Map<String, String>> steps(String... names) {
+        return names.collectEntries { String name -> [name, step(name)] }
+    }
+
+    /** Volumes as channel items: [meta Map(id), path, fingerprint]. */
+    List<List> getItems() {
+        return volumes.collect { Map volume -> [[id: volume.id], volume.path, Fingerprint.of(volume.path as Path)] }
+    }
+
+    /** The text of `--help` or `--help NAME`. */
+    String help(Object wanted) {
+        if (wanted in [true, 'true']) {
+            return ParameterHelp.all(schema, USAGE)
+        }
+        final one = ParameterHelp.one(schema, wanted as String)
+        final guess = one ? null : Spelling.nearest(wanted as String, schema.parameters.keySet())
+        return one ?: "--help: there is no parameter '${wanted}'" + (guess ? "; did you mean ${guess}?" : '; --help lists them all')
+    }
+
+    /** The plan that `--check` shows; what only Python can tell of the inputs is added to the problems. */
+    String check() {
+        final lines = ["Workflow  ${chain.names.join(', ')}", "Output    ${output}", "Device    ${device}"]
+        volumes.each { Map volume -> lines << "Input     ${volume.id}: ${volume.path} (${size(Fingerprint.bytes(volume.path as Path))})" }
+        if (simulated) {
+            lines << "Input     ${subject}: simulated"
+        }
+        if (!problems) {
+            final words = ['workflow', 'input', 'output', 'subject_name', 'anisotropy_slabs', 'anisotropy_channel'].
+                collectMany { String name -> ["--${name}".toString(), text(name)] }
+            final found = HeadCheck.run(project, words)
+            lines << found.text
+            problems.addAll(found.problems)
+        }
+        return lines.join('\n')
+    }
+
+    private static String size(long bytes) {
+        return bytes < 1 << 20 ? "${bytes} bytes" : String.format(Locale.ROOT, '%.1f GiB', bytes / (1L << 30))
+    }
+
+    /** All that is wrong, one line each; the run is not going to start. */
+    String complaint() {
+        Head.forgetTrace()
+        final heading = problems.size() == 1 ? 'This run cannot start:' : "This run cannot start, for ${problems.size()} reasons:"
+        return ([heading] + problems.collect { '  ' + it }).join('\n')
+    }
+
+    private String text(String name) {
+        return values[name] == null ? '' : values[name].toString()
+    }
+
+    private List<String> outputProblems() {
+        if (!text('output')) {
+            return ['--output: is empty, needs a directory']
+        }
+        Path existing = output
+        while (!Files.exists(existing)) {
+            existing = existing.parent
+        }
+        if (!Files.isDirectory(existing)) {
+            return ["--output: '${existing}' is a file, needs a directory".toString()]
+        }
+        if (!Files.isWritable(existing)) {
+            return ["--output: '${existing}' is not writable; choose another directory".toString()]
+        }
+        return volumes.findAll { output.startsWith(it.path as Path) }.collect { Map volume ->
+            "--output: '${output}' lies inside the input '${volume.path}'; choose another directory".toString()
+        }
+    }
+}

@@ -1,0 +1,42 @@
+import groovy.json.JsonOutput
+import groovy.json.JsonSlurper
+
+import java.nio.file.Files
+import java.nio.file.Path
+
+/** Writes down what ran: `params.json` and `versions.json` in `pipeline_info/`. */
+class RunRecord {
+
+    private final Path folder
+
+    RunRecord(Path output) {
+        folder = output.resolve('pipeline_info')
+        Files.createDirectories(folder)
+    }
+
+    /** Every parameter as it was resolved. */
+    void parameters(Map<String, Object> values) {
+        write('params.json', values)
+    }
+
+    /** Versions of the pipeline, the launcher and, from the metrics of the tasks, the library code that computed. */
+    void versions(Object workflow, Collection<Path> results) {
+        final steps = results.findAll { Path path -> path.fileName.toString().endsWith('_metrics.json') && Files.exists(path) }
+            .collect { Path path -> new JsonSlurper().parse(path.toFile(), 'UTF-8') as Map }
+            .collectEntries { Map metrics -> [metrics.step, (metrics.provenance ?: [:]) as Map] }
+            .collectEntries { name, provenance -> [name, provenance.subMap(['version', 'code', 'libraries'])] }
+        write('versions.json', [
+            pipeline: workflow.manifest.version,
+            commit: workflow.commitId,
+            nextflow: workflow.nextflow.version.toString(),
+            java: System.getProperty('java.version'),
+            container: workflow.container,
+            steps: steps,
+        ])
+    }
+
+    private void write(String name, Map content) {
+        final text = JsonOutput.prettyPrint(JsonOutput.toJson(new TreeMap(content)))
+        folder.resolve(name).toFile().setText(text + '\n', 'UTF-8')
+    }
+}

@@ -1,0 +1,46 @@
+#!/usr/bin/env nextflow
+// linumpy-pipeline: raw 3-D microscopy to aligned OME-Zarr volumes and quantitative maps.
+//
+// `--workflow` names what runs, alone or as a chain in which each workflow hands its volumes to the next.
+
+include { SIMULATE_FIBRES } from './modules/simulation/simulate_fibres'
+include { ANISOTROPY } from './workflows/anisotropy'
+
+workflow {
+    main:
+    plan = new RunPlan(params, projectDir, workflow.commandLine)
+    if (params.help) {
+        log.info(plan.help(params.help))
+        return
+    }
+    if (params.check) {
+        log.info(plan.check())
+    }
+    if (plan.problems) {
+        error(plan.complaint())
+    }
+    if (params.check) {
+        return
+    }
+
+    // channel: [ folder String below the output directory, file or store Path ]
+    published = Channel.empty()
+    // channel: [ meta Map(id String), volume Path, fingerprint String ]
+    volumes = Channel.fromList(plan.items)
+
+    if (plan.simulated) {
+        SIMULATE_FIBRES([id: plan.subject], plan.step('simulate_fibres'))
+        volumes = SIMULATE_FIBRES.out.volume.map { meta, volume -> tuple(meta, volume, Fingerprint.of(volume)) }
+        simulated = SIMULATE_FIBRES.out.volume.mix(SIMULATE_FIBRES.out.truth.transpose())
+        published = plan.values.publish_intermediates ? simulated.map { _meta, store -> tuple('simulation', store) } : published
+    }
+    if (plan.chain.contains('anisotropy')) {
+        steps = plan.steps('compute_anisotropy', 'gather_anisotropy', 'export_npz', 'report_anisotropy')
+        ANISOTROPY(volumes, steps, plan.device, plan.values.anisotropy_slabs, plan.values.anisotropy_npz)
+        published = published.mix(ANISOTROPY.out.published)
+    }
+
+    end = new RunEnd(plan, workflow)
+    published.subscribe { folder, path -> end.expect(folder, path) }
+    workflow.onComplete { log.info(end.close()) }
+}
