@@ -19,7 +19,7 @@ from linumpy_lib.anisotropy.counting import (
     SHEET,
     SPARE_CELL,
 )
-from linumpy_lib.anisotropy.cpu.jit import cached_kernel, inline_kernel
+from linumpy_lib.compiled import cached_kernel, inline_kernel
 
 INFINITE = 0x7C00
 one32 = np.uint32(1)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import math
-import sys
 from typing import Any
 
 import numpy as np
@@ -85,11 +84,6 @@ def _render(
 @functools.lru_cache(maxsize=1)
 def render_kernel() -> Any:
     """Return the compiled kernel."""
-    import numba
+    from linumpy_lib.compiled import lazy_kernel
 
-    options = {"nogil": True, "error_model": "numpy"}
-    try:
-        return numba.njit(cache=True, **options)(_render)
-    except RuntimeError as error:  # read-only installation without a writable cache folder
-        print(f"note: kernels are compiled anew in every process (set NUMBA_CACHE_DIR): {error}", file=sys.stderr)
-        return numba.njit(**options)(_render)
+    return lazy_kernel(_render)

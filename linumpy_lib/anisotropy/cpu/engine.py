@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import logging
 import math
 import queue
-import time
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from typing import TYPE_CHECKING, Any
@@ -28,14 +26,7 @@ def _kernel(input_type: str, half: bool) -> Any:
     """Compile (or fetch from the disk cache) the kernel of one input and one output type."""
     from linumpy_lib.anisotropy.cpu.tile import compile_tile
 
-    began = time.perf_counter()
-    kernel = compile_tile(input_type, half)
-    if sum(kernel.stats.cache_misses.values()):
-        seconds = time.perf_counter() - began
-        logging.getLogger(__name__).info(
-            "compiled the anisotropy kernel for %s in %.1f s (kept on disk)", input_type, seconds
-        )
-    return kernel
+    return compile_tile(input_type, half)
 
 
 def _cuts(size: int, largest: int, least: int, step: int) -> list[tuple[int, int]]:

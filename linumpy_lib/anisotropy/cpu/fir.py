@@ -8,8 +8,8 @@ readable up to the next multiple of 16.
 
 from __future__ import annotations
 
-from linumpy_lib.anisotropy.cpu.jit import inline_kernel
 from linumpy_lib.anisotropy.cpu.simd import LANES, fma, item, load, splat, store
+from linumpy_lib.compiled import inline_kernel
 
 PAIR = 2 * LANES
 GROUP = 4

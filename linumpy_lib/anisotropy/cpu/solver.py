@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import numpy as np
 
-from linumpy_lib.anisotropy.cpu.jit import inline_kernel
 from linumpy_lib.anisotropy.cpu.simd import (
     LANES,
     both,
@@ -27,6 +26,7 @@ from linumpy_lib.anisotropy.cpu.simd import (
     store_flags,
     where,
 )
+from linumpy_lib.compiled import inline_kernel
 
 # rows of the result buffer
 FA, CL, CP, CS, CP_NORM, LAMBDA2_RATIO = range(6)

@@ -8,6 +8,7 @@ and the gradient products count as their nearest voxel for the smoothing, which 
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,8 +16,8 @@ from numba import types
 
 from linumpy_lib.anisotropy.cpu import solver
 from linumpy_lib.anisotropy.cpu.fir import GROUP, derive_row, smooth_and_derive_row, smooth_four_rows, smooth_row
-from linumpy_lib.anisotropy.cpu.jit import cached_kernel, inline_kernel, source_digest
 from linumpy_lib.anisotropy.cpu.simd import LANES, load, store
+from linumpy_lib.compiled import cached_kernel, inline_kernel, source_digest
 
 PAD = 2 * LANES  # row filters work in steps of 32
 FIRST_VECTOR, LAST_VECTOR, EIGENVALUES, RESULT_ROWS = (
@@ -84,7 +85,7 @@ def put_channels(out, channels, z, window, j, result, row, pitch):
 
 @inline_kernel
 def foreground_row(flags, source, chosen, threshold, counts):
-    """Mark finite voxels at or above the threshold (and chosen by the caller's mask, if there is one); return how many."""
+    """Mark finite voxels from the threshold up (and chosen by the caller's mask, if there is one); return how many."""
     found = 0
     masked = chosen.shape[0] == source.shape[0]
     for i in range(source.shape[0]):
@@ -295,4 +296,4 @@ def compile_tile(input_type: str, half: bool) -> Any:
         types.Array(types.int64, 1, "C"),
         types.Array(types.float32, 1, "C"),
     )  # fmt: skip
-    return cached_kernel(_define(source_digest()), signature)
+    return cached_kernel(_define(source_digest(Path(__file__).parent)), signature)

@@ -1,0 +1,104 @@
+"""How CPU kernels are compiled and where their machine code is kept. Importing this module imports Numba.
+
+Numba's disk cache is safe for concurrent tasks only while every function has one signature and one kind of processor:
+two processes that add different entries to one index can exchange them. So each kernel is compiled for exactly one
+signature, and each kind of processor has a folder of its own, below the user's cache folder.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import logging
+import os
+import platform
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numba
+
+
+def _processor() -> str:
+    """Tell processors apart by what they can execute."""
+    parts = [platform.machine(), platform.processor()]
+    cpuinfo = Path("/proc/cpuinfo")
+    if cpuinfo.exists():
+        first = cpuinfo.read_text(encoding="utf-8", errors="replace").split("\n\n")[0].splitlines()
+        parts += [line for line in first if line.startswith(("model name", "flags", "Features", "CPU part"))]
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:12]
+
+
+@cache
+def _cache_folder() -> Path:
+    """Return a folder for machine code that this user may write to."""
+    home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    name = f"kernels-{_processor()}"
+    for base in (home / "linumpy-pipeline", Path(tempfile.gettempdir()) / f"linumpy-pipeline-{os.getuid()}"):
+        folder = base / name
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError:
+            continue
+        if os.access(folder, os.W_OK):
+            return folder
+    return Path(tempfile.mkdtemp(prefix="linumpy-pipeline-kernels-"))
+
+
+_OPTIONS = {"nogil": True, "error_model": "numpy", "boundscheck": False}
+_lock = threading.Lock()
+
+inline_kernel = numba.njit(**_OPTIONS, forceinline=True)
+
+
+@contextlib.contextmanager
+def _kept_for_this_processor() -> Iterator[str]:
+    """Let functions that are decorated in here keep their machine code apart, unless the user chose a folder."""
+    with _lock:
+        chosen = numba.config.CACHE_DIR
+        folder = chosen or str(_cache_folder())
+        numba.config.CACHE_DIR = folder
+        try:
+            yield folder
+        finally:
+            numba.config.CACHE_DIR = chosen
+
+
+def lazy_kernel(function: Callable[..., Any]) -> Any:
+    """Compile a function at its first call; it must always be called with arguments of the same types."""
+    with _kept_for_this_processor():
+        return numba.njit(cache=True, nogil=True, error_model="numpy")(function)
+
+
+def source_digest(folder: Path) -> str:
+    """Return the digest of every source file of a folder.
+
+    Numba's disk cache looks at one file's date only; a kernel that encloses this digest recompiles if any changes.
+    """
+    digest = hashlib.sha256()
+    for path in sorted(folder.glob("*.py")):
+        digest.update(path.read_bytes())
+    return digest.hexdigest()
+
+
+def cached_kernel(function: Callable[..., Any], signature: Any) -> Any:
+    """Compile a function for one signature and keep the machine code on disk; says so when it had to compile.
+
+    Parameters
+    ----------
+    function : callable
+        A function of a module: Numba's cache takes every closure for a new function.
+    signature : numba signature
+        Types of the arguments and of the result.
+    """
+    began = time.perf_counter()
+    with _kept_for_this_processor() as folder:
+        kernel = numba.njit([signature], cache=True, **_OPTIONS)(function)
+    if sum(kernel.stats.cache_misses.values()):
+        seconds = time.perf_counter() - began
+        logging.getLogger(__name__).info("compiled %s in %.1f s (kept in %s)", function.__name__, seconds, folder)
+    return kernel
