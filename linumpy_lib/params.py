@@ -168,6 +168,22 @@ class RunParameters(Parameters):
     ] = ""
     processes: Annotated[int, Field(description="Threads per task; 0 uses the task's cpus", ge=0, le=1024)] = 0
     gpus: Annotated[int, Field(description="GPU tasks at the same time on one machine", ge=1, le=64)] = 1
+    generate_slice_config: Annotated[
+        bool, Field(description="Workflow preprocess: write slice_config.csv, the table of slices to use")
+    ] = True
+    generate_aips: Annotated[
+        bool, Field(description="Workflow preprocess: write a depth-averaged picture of each mosaic")
+    ] = False
+    generate_previews: Annotated[
+        bool, Field(description="Workflow preprocess: write a picture of the centre planes of each mosaic")
+    ] = False
+    max_mosaic_forks: Annotated[
+        int, Field(description="Workflow preprocess: mosaics that are made at the same time", ge=1, le=4096)
+    ] = 4
+    max_aip_forks: Annotated[
+        int,
+        Field(description="Workflow preprocess: depth-averaged pictures that are made at the same time", ge=1, le=4096),
+    ] = 4
     anisotropy_slabs: Annotated[
         int,
         Field(description="Workflow anisotropy: tasks that share one volume; 0 decides by its size", ge=0, le=4096),

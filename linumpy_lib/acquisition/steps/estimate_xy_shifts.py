@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field
 
 from linumpy_lib.cli import Input, Step, Task
 from linumpy_lib.params import Parameters
@@ -11,7 +14,11 @@ SHIFTS = "shifts_xy.csv"
 
 
 class EstimateXyShiftsParameters(Parameters):
-    """`estimate_xy_shifts` has nothing to choose."""
+    """What `estimate_xy_shifts` lets a user choose."""
+
+    use_old_folder_structure: Annotated[
+        bool, Field(description="Take only the tile folders that lie directly in the input folder")
+    ] = False
 
 
 def estimate_xy_shifts(*, input: list[Path], parameters: EstimateXyShiftsParameters, task: Task) -> None:  # noqa: A002
@@ -21,7 +28,7 @@ def estimate_xy_shifts(*, input: list[Path], parameters: EstimateXyShiftsParamet
     from linumpy_lib.acquisition.slice_tiles import slice_stages
     from linumpy_lib.io.shift_table import write_shifts
 
-    acquisition = find_tiles(input)
+    acquisition = find_tiles(input, flat=parameters.use_old_folder_structure)
     shifts, axes, notes = estimate_shifts(slice_stages(acquisition))
     for note in notes:
         task.note(note)
