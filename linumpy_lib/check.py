@@ -10,11 +10,21 @@ import glob
 import json
 import shutil
 import sys
+from collections.abc import Mapping
 from pathlib import Path
+
+STEP_CHOICES = ("use_old_folder_structure", "axial_resolution", "mosaic_resolution", "sharding_factor", "preprocess")
+"""Parameters of steps that change the plan."""
 
 
 def check_run(
-    workflow: str, pattern: str, output: Path, *, slabs: int = 0, channel: str = ""
+    workflow: str,
+    pattern: str,
+    output: Path,
+    *,
+    slabs: int = 0,
+    channel: str = "",
+    choices: Mapping[str, str] | None = None,
 ) -> tuple[list[str], list[str]]:
     """Plan a run.
 
@@ -30,6 +40,8 @@ def check_run(
         Tasks per volume in the anisotropy workflow; 0 if the pipeline decides.
     channel : str
         Channel that the anisotropy workflow works on.
+    choices : mapping of str to str, optional
+        Further parameters of steps by name.
 
     Returns
     -------
@@ -49,6 +61,14 @@ def check_run(
 
         for path in paths:
             lines, wrong, size = check_volume(path, slabs, channel)
+            plan += lines
+            problems += wrong
+            disk += size
+    if workflow.split(",")[0] == "preprocess":
+        from linumpy_lib.acquisition.check import check_acquisition
+
+        for path in paths:
+            lines, wrong, size = check_acquisition(path, choices or {})
             plan += lines
             problems += wrong
             disk += size
@@ -81,6 +101,8 @@ def main() -> None:
     parser.add_argument("--subject_name", default="", help="name of the results")
     parser.add_argument("--anisotropy_slabs", type=int, default=0, help="tasks per volume in workflow anisotropy")
     parser.add_argument("--anisotropy_channel", default="", help="channel that workflow anisotropy works on")
+    for name in STEP_CHOICES:
+        parser.add_argument(f"--{name}", help="as in the pipeline (default: the pipeline's)")
     options = parser.parse_args()
     plan, problems = check_run(
         options.workflow,
@@ -88,6 +110,7 @@ def main() -> None:
         options.output,
         slabs=options.anisotropy_slabs,
         channel=options.anisotropy_channel,
+        choices={name: getattr(options, name) for name in STEP_CHOICES if getattr(options, name) is not None},
     )
     print(json.dumps({"plan": "\n".join(plan), "problems": problems}))
     sys.exit(1 if problems else 0)

@@ -1,0 +1,115 @@
+"""What a run of the preprocess workflow is going to do with an acquisition, and what stands in its way."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from linumpy_lib.acquisition.discovery import Acquisition, find_tiles
+from linumpy_lib.acquisition.mosaic import MosaicPlan, plan_mosaic
+from linumpy_lib.acquisition.raw_tile import TileFixes
+from linumpy_lib.acquisition.slice_shifts import estimate_shifts
+from linumpy_lib.acquisition.slice_tiles import SliceTiles, measure_slice
+from linumpy_lib.acquisition.steps.create_mosaic_grid import CreateMosaicGridParameters
+from linumpy_lib.acquisition.steps.estimate_xy_shifts import EstimateXyShiftsParameters
+from linumpy_lib.errors import PipelineError
+from linumpy_lib.io.slice_config import slice_name
+
+_SHOWN = 6
+
+
+def check_acquisition(folder: Path, choices: Mapping[str, str]) -> tuple[list[str], list[str], int]:
+    """Measure all tiles of an acquisition, without reading their voxels, and plan the mosaics.
+
+    Parameters
+    ----------
+    folder : Path
+        Folder that holds the tile folders.
+    choices : mapping of str to str
+        Parameters of `create_mosaic_grid` and `estimate_xy_shifts` by name; those absent have their defaults.
+
+    Returns
+    -------
+    lines : list of str
+        The plan, for people: grid, holes, stage range and size of each slice.
+    problems : list of str
+        Why the workflow would stop; empty if it would not.
+    disk_bytes : int
+        Upper bound of the size of the results.
+    """
+    try:
+        own = {name: choices[name] for name in CreateMosaicGridParameters.model_fields if name in choices}
+        mosaic = CreateMosaicGridParameters.parse(own)
+        own = {name: choices[name] for name in EstimateXyShiftsParameters.model_fields if name in choices}
+        acquisition = find_tiles(folder, flat=EstimateXyShiftsParameters.parse(own).use_old_folder_structure)
+    except PipelineError as error:
+        return [], [str(error)], 0
+    lines = _found(folder, acquisition)
+    problems: list[str] = []
+    slices: list[SliceTiles] = []
+    disk = memory = 0
+    for slice_id in acquisition.slice_ids:
+        try:
+            source = measure_slice(slice_id, acquisition.slice_tiles(slice_id))
+        except PipelineError as error:
+            problems.append(str(error))
+            continue
+        plan = plan_mosaic(
+            source,
+            TileFixes(rotate=mosaic.preprocess),
+            axial_resolution_um=mosaic.axial_resolution,
+            resolution_um=mosaic.mosaic_resolution,
+            sharding_factor=mosaic.sharding_factor,
+        )
+        slices.append(source)
+        lines.append(_describe(plan))
+        disk += plan.n_bytes
+        memory = max(memory, _memory(plan))
+    if slices:
+        _, _, notes = estimate_shifts([source.stage() for source in slices])
+        lines += [f"  {note}" for note in notes]
+        lines.append(
+            f"  {len(slices)} mosaics, {memory / 1e9:.2g} GB of memory each, at most {disk / 1e9:.3g} GB of results"
+        )
+    return lines, problems, disk
+
+
+def _found(folder: Path, acquisition: Acquisition) -> list[str]:
+    ids = acquisition.slice_ids
+    lines = [f"{folder.name}: {len(acquisition.tiles)} tiles in {len(ids)} slices, ids {ids[0]} to {ids[-1]}"]
+    if acquisition.missing_slices:
+        lines.append(f"  gaps: no slice {_list(acquisition.missing_slices)}")
+    if acquisition.ignored:
+        names = [path.name for path in acquisition.ignored]
+        lines.append(f"  no tiles, ignored: {_list(names)}")
+    return lines
+
+
+def _list(items: list[int] | list[str]) -> str:
+    shown = ", ".join(str(item) for item in items[:_SHOWN])
+    return shown + (f" and {len(items) - _SHOWN} more" if len(items) > _SHOWN else "")
+
+
+def _describe(plan: MosaicPlan) -> str:
+    source, (rows, columns) = plan.source, plan.grid.grid
+    size = " x ".join(str(n) for n in plan.grid.shape)
+    spacing = " x ".join(f"{s:g}" for s in plan.spacing_um)
+    text = f"  z{slice_name(source.slice_id)}: {columns} x {rows} tiles (x, y)"
+    if source.holes:
+        first_row, first_column = source.first_index
+        missing = [f"x{column + first_column} y{row + first_row}" for row, column in source.holes]
+        text += f", missing {_list(missing)}"
+    stage = source.stage().stage_mm
+    if stage is None:
+        text += ", no stage positions"
+    else:
+        (x0, y0), (x1, y1) = stage.min(axis=0), stage.max(axis=0)
+        text += f", stage x {x0:.3f} to {x1:.3f} mm, y {y0:.3f} to {y1:.3f} mm"
+    return f"{text}; {size} voxels (z, y, x) of {spacing} um, {plan.n_bytes / 1e9:.3g} GB"
+
+
+def _memory(plan: MosaicPlan) -> int:
+    """One shard, and three raw tiles when voxels are resampled; the programs themselves."""
+    shard = 4 * plan.shards[0] * plan.shards[1] * plan.shards[2]
+    tile = plan.source.n_bytes // len(plan.source.tiles)
+    return shard + (0 if plan.native else 3 * tile) + 300_000_000
