@@ -134,7 +134,7 @@ def bench(shape: list[int], grid: list[int], repeat: int) -> list[dict[str, Any]
 
 
 def imports() -> None:
-    """What every step loads before its first read."""
+    """Import what every step loads before its first read."""
     import linumpy_lib.acquisition.mosaic
     import linumpy_lib.io  # noqa: F401
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -85,6 +86,19 @@ def open_tile(folder: Path) -> RawTile:
             f"{state}; copy the tile again or correct info.txt"
         )
     return RawTile(folder, info, tuple(files), frames // info.ny)
+
+
+def prefetch(tile: RawTile) -> None:
+    """Ask the system to read a tile's files ahead into its cache; does nothing where it cannot."""
+    if not hasattr(os, "posix_fadvise"):
+        return
+    for path, _ in tile.files:
+        try:
+            with path.open("rb", buffering=0) as handle:
+                os.posix_fadvise(handle.fileno(), 0, 0, os.POSIX_FADV_WILLNEED)
+        except OSError:
+            # Only a hint: whoever reads the file reports what is wrong with it.
+            return
 
 
 class Checksum:

@@ -20,10 +20,11 @@ import numpy as np
 from linumpy_lib.errors import ParameterError
 from linumpy_lib.io.lazy import Array
 
-CODECS = ("zstd-bitshuffle", "lz4", "zstd", "none")
+CODECS = ("zstd-bitshuffle", "lz4-bitshuffle", "lz4", "zstd", "none")
 DEFAULT_CODEC = "zstd-bitshuffle"
 _BLOSC: dict[str, tuple[str, int, str]] = {
     "zstd-bitshuffle": ("zstd", 3, "bitshuffle"),
+    "lz4-bitshuffle": ("lz4", 1, "bitshuffle"),
     "lz4": ("lz4", 5, "shuffle"),
 }
 _ZSTD_LEVEL = 3

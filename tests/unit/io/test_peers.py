@@ -113,7 +113,7 @@ def test_ngff_zarr(stores, name):
 
 
 @pytest.mark.parametrize("name", CASES)
-@pytest.mark.parametrize("codec", ["zstd-bitshuffle", "lz4", "zstd", "none"])
+@pytest.mark.parametrize("codec", ["zstd-bitshuffle", "lz4-bitshuffle", "lz4", "zstd", "none"])
 def test_arrays_are_bit_exact_everywhere(stores, tmp_path, name, codec):
     tensorstore = pytest.importorskip("tensorstore", reason="tensorstore is not installed")
     pytest.importorskip("zarrs", reason="zarrs is not installed")

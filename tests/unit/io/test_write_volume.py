@@ -7,7 +7,7 @@ from linumpy_lib.errors import OutputError
 from linumpy_lib.io import VolumeWriter, content_digest, gather_slabs, open_volume, write_volume
 
 
-@pytest.mark.parametrize("codec", ["zstd-bitshuffle", "lz4", "zstd", "none"])
+@pytest.mark.parametrize("codec", ["zstd-bitshuffle", "lz4-bitshuffle", "lz4", "zstd", "none"])
 def test_voxels_and_spacing_survive(tmp_path, volume, codec):
     written = write_volume(tmp_path / "a.ome.zarr", volume, spacing_um=(5, 2, 2), shards=64, chunks=32, codec=codec)
     assert np.array_equal(written.read(), volume)
