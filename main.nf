@@ -4,6 +4,8 @@
 // `--workflow` names what runs, alone or as a chain in which each workflow hands its volumes to the next.
 
 include { SIMULATE_FIBRES } from './modules/simulation/simulate_fibres'
+include { SIMULATE_OCT } from './modules/simulation/simulate_oct'
+include { PREPROCESS } from './workflows/preprocess'
 include { ANISOTROPY } from './workflows/anisotropy'
 
 workflow {
@@ -28,11 +30,22 @@ workflow {
     // channel: [ meta Map(id String), volume Path, fingerprint String ]
     volumes = Channel.fromList(plan.items)
 
-    if (plan.simulated) {
+    if (plan.simulated && plan.raw) {
+        SIMULATE_OCT(tuple([id: plan.subject], []), plan.step('simulate_oct'))
+        volumes = SIMULATE_OCT.out.raw.map { meta, raw -> tuple(meta, raw, Fingerprint.of(raw)) }
+        simulated = SIMULATE_OCT.out.raw.mix(SIMULATE_OCT.out.truth)
+        published = plan.values.publish_intermediates ? simulated.map { _meta, folder -> tuple('simulation', folder) } : published
+    } else if (plan.simulated) {
         SIMULATE_FIBRES([id: plan.subject], plan.step('simulate_fibres'))
         volumes = SIMULATE_FIBRES.out.volume.map { meta, volume -> tuple(meta, volume, Fingerprint.of(volume)) }
         simulated = SIMULATE_FIBRES.out.volume.mix(SIMULATE_FIBRES.out.truth.transpose())
         published = plan.values.publish_intermediates ? simulated.map { _meta, store -> tuple('simulation', store) } : published
+    }
+    if (plan.chain.contains('preprocess')) {
+        steps = plan.steps('create_mosaic_grid', 'estimate_xy_shifts', 'generate_slice_config', 'generate_aips', 'generate_previews')
+        wanted = plan.values.subMap('generate_slice_config', 'generate_aips', 'generate_previews')
+        PREPROCESS(volumes, steps, plan.device, plan.values.use_old_folder_structure, wanted)
+        published = published.mix(PREPROCESS.out.published)
     }
     if (plan.chain.contains('anisotropy')) {
         steps = plan.steps('compute_anisotropy', 'gather_anisotropy', 'export_npz', 'report_anisotropy')

@@ -38,7 +38,7 @@ class RunPlan {
         values = check.values
         chain = new WorkflowChain(text('workflow'))
         output = Paths.get(text('output') ?: '.').toAbsolutePath().normalize()
-        final found = simulated ? null : new InputVolumes(text('input'), text('subject_name'))
+        final found = simulated ? null : inputs()
         volumes = found ? found.volumes : []
         problems = check.problems + chain.problems + (found ? found.problems : []) + outputProblems()
     }
@@ -48,9 +48,14 @@ class RunPlan {
         return values.input == SIMULATE
     }
 
-    /** Name of the simulated volume. */
+    /** True when the run begins with raw tiles. */
+    boolean isRaw() {
+        return chain.first == 'preprocess'
+    }
+
+    /** Name of the simulated volume or acquisition. */
     String getSubject() {
-        return text('subject_name') ?: 'fibres'
+        return text('subject_name') ?: (raw ? 'simulated' : 'fibres')
     }
 
     /** The device that the steps compute on; `use_gpu` is the older spelling and wins where it is given. */
@@ -91,7 +96,9 @@ class RunPlan {
             lines << "Input     ${subject}: simulated"
         }
         if (!problems) {
-            final words = ['workflow', 'input', 'output', 'subject_name', 'anisotropy_slabs', 'anisotropy_channel'].
+            final words = ['workflow', 'input', 'output', 'subject_name', 'anisotropy_slabs', 'anisotropy_channel', 'use_old_folder_structure',
+                'axial_resolution', 'mosaic_resolution', 'sharding_factor', 'preprocess'].
+               
                 collectMany { String name -> ["--${name}".toString(), text(name)] }
             final found = HeadCheck.run(project, words)
             lines << found.text
@@ -113,6 +120,13 @@ class RunPlan {
 
     private String text(String name) {
         return values[name] == null ? '' : values[name].toString()
+    }
+
+    /** What `--input` names: raw tiles or volumes; [volumes: List<Map>, problems: List<String>]. */
+    private Object inputs() {
+        return raw
+            ? new InputAcquisition(text('input'), text('subject_name'), values.use_old_folder_structure as boolean)
+            : new InputVolumes(text('input'), text('subject_name'))
     }
 
     private List<String> outputProblems() {

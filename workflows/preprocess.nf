@@ -12,7 +12,7 @@ workflow PREPROCESS {
     steps // Map: name of a step -> Map(flags String, code String)
     device // String: auto, cpu, cuda or mps
     flat // Boolean: tiles lie directly in the folder
-    wanted // Map: slice_config, aips, previews -> Boolean
+    wanted // Map: generate_slice_config, generate_aips, generate_previews -> Boolean
 
     main:
     // channel: [ meta Map(id, slice String), tiles List of Path, fingerprint String ]
@@ -28,12 +28,12 @@ workflow PREPROCESS {
                 .groupTuple()
                 .map { meta, records -> tuple(meta, records.sort(false) { record -> record.name }) }
         )
-    GENERATE_SLICE_CONFIG(tables.filter { wanted.slice_config }, steps.generate_slice_config)
+    GENERATE_SLICE_CONFIG(tables.filter { wanted.generate_slice_config }, steps.generate_slice_config)
 
     // channel: [ meta Map(id, slice), mosaic Path, fingerprint String ]
     fingerprinted = CREATE_MOSAIC_GRID.out.mosaic.map { meta, mosaic -> tuple(meta, mosaic, Fingerprint.of(mosaic)) }
-    GENERATE_AIPS(fingerprinted.filter { wanted.aips }, steps.generate_aips)
-    GENERATE_PREVIEWS(fingerprinted.filter { wanted.previews }, steps.generate_previews)
+    GENERATE_AIPS(fingerprinted.filter { wanted.generate_aips }, steps.generate_aips)
+    GENERATE_PREVIEWS(fingerprinted.filter { wanted.generate_previews }, steps.generate_previews)
 
     // channel: [ folder String below the output directory, file or store Path ]
     files = CREATE_MOSAIC_GRID.out.mosaic

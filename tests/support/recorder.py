@@ -17,6 +17,19 @@ OUTPUTS = {
     "export_npz": ["_anisotropy.npz"],
     "report_anisotropy": ["_preview.png", "_anisotropy_report.html"],
 }
+# Names that do not begin with the task's name.
+FILES = {
+    "create_mosaic_grid": ["mosaic_grid_3d_{name}.ome.zarr", "mosaic_grid_3d_{name}.json"],
+    "estimate_xy_shifts": ["shifts_xy.csv"],
+    "generate_slice_config": ["slice_config.csv"],
+    "generate_aips": ["aip_{name}.png"],
+    "generate_previews": ["mosaic_grid_{name}_preview.png"],
+    "simulate_oct": [
+        "{name}_raw/tile_x00_y00_z00/info.txt",
+        "{name}_raw/tile_x00_y00_z107/info.txt",
+        "{name}_truth/truth.json",
+    ],
+}
 OUTPUTS["gather_anisotropy"] = OUTPUTS["compute_anisotropy"]
 
 step = Path(sys.argv[0]).stem
@@ -29,8 +42,10 @@ with (calls / f"{step}.jsonl").open("a") as stream:
 
 folder = Path(given["output"])
 folder.mkdir()
-for ending in [*OUTPUTS[step], f"_{step}_metrics.json"]:
-    result = folder / f"{given['name']}{ending}"
+patterns = FILES.get(step) or ["{name}" + ending for ending in OUTPUTS[step]]
+for ending in [*patterns, f"{{name}}_{step}_metrics.json"]:
+    result = folder / ending.format(name=given["name"])
+    result.parent.mkdir(parents=True, exist_ok=True)
     if ending.endswith(".zarr"):
         (result / "0" / "c").mkdir(parents=True)
         (result / "zarr.json").write_text("{}")

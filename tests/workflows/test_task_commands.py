@@ -12,9 +12,14 @@ from typing import Any
 import pytest
 from support.nextflow_runs import ROOT, Nextflow, Run, copy_project, recording_tools, schema_parameters, wired_steps
 
+from linumpy_lib.params import to_text
 from linumpy_lib.provenance import code_hash
 
 RUN_ALL = ("-profile", "test,cpu", "--output", "results", "--anisotropy_slabs", "2", "--anisotropy_npz")
+RUN_PREPROCESS = (
+    *("-profile", "cpu", "--workflow", "preprocess", "--input", "simulate", "--output", "results_preprocess"),
+    *("--generate_aips", "--generate_previews"),
+)
 STEPS = wired_steps()
 
 
@@ -33,7 +38,7 @@ def changed(item: dict[str, Any]) -> Any:
 
 
 def text(value: Any) -> str:
-    return str(value).lower() if isinstance(value, bool) else str(value)
+    return to_text(value)
 
 
 @pytest.fixture(scope="module")
@@ -43,7 +48,9 @@ def recorded(tmp_path_factory: pytest.TempPathFactory) -> tuple[Nextflow, Run]:
     nextflow = Nextflow(folder / "run", tools=recording_tools(folder / "tools"))
     values = {name: changed(item) for name, item in schema_parameters().items() if item.get("step") in STEPS}
     (nextflow.folder / "changed.json").write_text(json.dumps(values))
-    return nextflow, nextflow.run(*RUN_ALL, "-params-file", "changed.json")
+    first = nextflow.run(*RUN_ALL, "-params-file", "changed.json")
+    assert first.status == 0, first.text
+    return nextflow, nextflow.run(*RUN_PREPROCESS, "-params-file", "changed.json")
 
 
 def words(nextflow: Nextflow, step: str) -> list[list[str]]:
