@@ -48,3 +48,19 @@ def test_fine_stripes_do_not_alias() -> None:
 def test_lengths() -> None:
     assert resampled_length(100, 0.1, 1.0) == 10
     assert resampled_length(3, 1.0, 10.0) == 1
+
+
+def test_every_device_gives_the_same(torch_device) -> None:
+    shape, spacing = (30, 24, 20), (1.36, 3.0, 3.0)
+    values = np.random.default_rng(0).random(shape, dtype=np.float32)
+    matrices = [resampling_matrix(n, s, 7.0) for n, s in zip(shape, spacing, strict=True)]
+    there = resample(torch_device.to_device(values), [torch_device.to_device(m) for m in matrices])
+    np.testing.assert_allclose(torch_device.to_numpy(there), resample(values, matrices), rtol=2e-6, atol=1e-7)
+
+
+@pytest.fixture
+def torch_device():
+    pytest.importorskip("torch", reason="torch is not installed (make setup EXTRAS=torch)")
+    from linumpy_lib.device import Device
+
+    return Device.torch()
