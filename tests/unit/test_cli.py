@@ -14,10 +14,11 @@ import pytest
 import tifffile
 from pydantic import Field
 
-from linumpy_lib.cli import Input, Step, default_name, execute, run
+from linumpy_lib.cli import default_name, execute, run
 from linumpy_lib.errors import DeviceError, InputError, OutputError, ParameterError
 from linumpy_lib.params import Parameters
 from linumpy_lib.provenance import code_hash
+from linumpy_lib.step import Input, Step
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -170,8 +171,9 @@ def test_a_killed_task_leaves_nothing(tmp_path):
         textwrap.dedent(
             """
             import time
-            from linumpy_lib.cli import Step, run
+            from linumpy_lib.cli import run
             from linumpy_lib.params import Parameters
+            from linumpy_lib.step import Step
 
             def slow(*, parameters, task):
                 task.path("{name}.txt").write_text("half")

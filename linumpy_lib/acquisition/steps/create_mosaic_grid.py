@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 from pydantic import Field
 
-from linumpy_lib.cli import Input, Step, Task
 from linumpy_lib.params import Parameters
+from linumpy_lib.step import Input, Step, Task
 
 if TYPE_CHECKING:
     from linumpy_lib.acquisition.discovery import Acquisition

@@ -7,8 +7,8 @@ from typing import Annotated
 
 from pydantic import Field
 
-from linumpy_lib.cli import Input, Step, Task
 from linumpy_lib.params import Parameters
+from linumpy_lib.step import Input, Step, Task
 
 SHIFTS = "shifts_xy.csv"
 

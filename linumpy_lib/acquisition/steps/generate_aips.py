@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from linumpy_lib.cli import Input, Step, Task
 from linumpy_lib.params import Parameters
+from linumpy_lib.step import Input, Step, Task
 
 AIP = "aip_{name}.png"
 

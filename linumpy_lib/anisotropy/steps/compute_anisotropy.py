@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from linumpy_lib.anisotropy.steps import results
 from linumpy_lib.anisotropy.steps.parameters import ComputeAnisotropyParameters
-from linumpy_lib.cli import Input, Step, Task
 from linumpy_lib.errors import InputError
+from linumpy_lib.step import Input, Step, Task
 
 if TYPE_CHECKING:
     from linumpy_lib.anisotropy.block import AnisotropyBlock, Inner

@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from linumpy_lib.anisotropy.steps import results
-from linumpy_lib.cli import Input, Step, Task
 from linumpy_lib.errors import InputError
 from linumpy_lib.params import Parameters
+from linumpy_lib.step import Input, Step, Task
 
 
 class GatherAnisotropyParameters(Parameters):

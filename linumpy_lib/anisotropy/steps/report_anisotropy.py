@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from linumpy_lib.anisotropy.steps import results
-from linumpy_lib.cli import Input, Step, Task
 from linumpy_lib.params import Parameters
+from linumpy_lib.step import Input, Step, Task
 
 if TYPE_CHECKING:
     from linumpy_lib.io import Volume

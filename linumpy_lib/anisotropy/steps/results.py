@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from linumpy_lib.anisotropy.statistics import AnisotropyStatistics
-    from linumpy_lib.cli import Task
+    from linumpy_lib.step import Task
 
 MEASURES = "{name}_measures.ome.zarr"
 PRINCIPAL_DIR = "{name}_principal_dir.ome.zarr"

@@ -6,8 +6,8 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field
 
-from linumpy_lib.cli import STUB_SIZE, Step, Task
 from linumpy_lib.params import Parameters, volume_shape
+from linumpy_lib.step import STUB_SIZE, Step, Task
 
 VOLUME = "{name}.ome.zarr"
 TRUE_DIRECTION = "{name}_true_direction.ome.zarr"

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from linumpy_lib.cli import Input, Step, Task
 from linumpy_lib.simulation.oct_parameters import SimulateOctParameters
+from linumpy_lib.step import Input, Step, Task
 
 if TYPE_CHECKING:
     from linumpy_lib.io import Volume

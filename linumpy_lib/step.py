@@ -1,0 +1,163 @@
+"""What a step is: a function, its parameters, what it reads and writes, and the task that it runs in."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from linumpy_lib.errors import OutputError
+from linumpy_lib.params import Parameters
+
+STUB_SIZE = 16
+"""Voxels along each axis that a stub run works on."""
+
+
+@dataclass(frozen=True)
+class Input:
+    """One input of a step, given as ``--<name>``.
+
+    Parameters
+    ----------
+    name : str
+        Name of the option and of the keyword that the function receives.
+    help : str
+        What it is, in one line.
+    kind : {'volume', 'path', 'paths'}
+        A volume is opened before the step runs; a path is handed over as it is.
+    required : bool
+        An absent optional input arrives as None.
+    digest : bool
+        Whether the provenance of the results holds the volume's content digest.
+    """
+
+    name: str
+    help: str
+    kind: Literal["volume", "path", "paths"] = "volume"
+    required: bool = True
+    digest: bool = True
+
+
+@dataclass(frozen=True)
+class Step:
+    """A step of the pipeline: a function, its parameters, what it reads and what it writes.
+
+    Parameters
+    ----------
+    name : str
+        The one name of function, script, process and tests.
+    function : callable
+        Called as ``function(<inputs by name>, parameters=..., task=...)``.
+    parameters : type of Parameters
+        The parameters it owns.
+    summary : str
+        First line of its help.
+    description : str
+        What it does and how to read its results.
+    inputs : tuple of Input
+        What it reads.
+    outputs : dict of str to str
+        File name patterns (``"{name}_mask.ome.zarr"``) and what each holds.
+    devices : tuple of str
+        Computing devices that it can use.
+    slabs : bool
+        Whether several tasks can share one volume (``--slab I/N``).
+    """
+
+    name: str
+    function: Callable[..., None]
+    parameters: type[Parameters]
+    summary: str
+    description: str
+    inputs: tuple[Input, ...]
+    outputs: dict[str, str]
+    devices: tuple[str, ...] = ("cpu",)
+    slabs: bool = False
+
+
+@dataclass
+class Task:
+    """What a step may know of its surroundings, and where its results go.
+
+    Results are written below a hidden folder and take their final names together, when the step has succeeded.
+    """
+
+    step: str
+    name: str
+    output: Path
+    device: str
+    threads: int
+    provenance: dict[str, Any]
+    slab: tuple[int, int] = (0, 1)
+    progress: bool = True
+    stub: bool = False
+    metrics: dict[str, dict[str, Any]] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+    _staging: Path | None = None
+
+    @property
+    def staging(self) -> Path:
+        """Hidden folder on the output's file system that holds unfinished results."""
+        if self._staging is None:
+            self._staging = self.output / f".{self.name}.{self.step}.{os.getpid()}.unfinished"
+            try:
+                self._staging.mkdir(parents=True)
+            except OSError as error:
+                raise OutputError(
+                    f"{self.output}: cannot create the output folder ({error.strerror}); choose a folder that you may "
+                    "write to with --output"
+                ) from None
+        return self._staging
+
+    def path(self, pattern: str) -> Path:
+        """Return the place to write a result to, from its file name pattern in the step's declaration."""
+        return self.staging / pattern.format(name=self.name)
+
+    def note(self, text: str) -> None:
+        """Tell the user something they should know; it is logged and kept in the metrics and the report."""
+        if text not in self.notes:
+            self.notes.append(text)
+            print(f"note: {text}", file=sys.stderr, flush=True)
+
+    def metric(
+        self,
+        name: str,
+        value: float | int | str | None,
+        unit: str = "",
+        *,
+        status: Literal["ok", "warning", "error", "info"] = "info",
+        thresholds: dict[str, float] | None = None,
+    ) -> None:
+        """Record one figure about the result."""
+        self.metrics[name] = {"value": value, "unit": unit, "status": status, "thresholds": thresholds or {}}
+
+    def finish(self) -> list[Path]:
+        """Give every result its final name; return them."""
+        summary = {
+            "step": self.step,
+            "name": self.name,
+            "device": self.device,
+            "metrics": self.metrics,
+            "notes": self.notes,
+            "provenance": self.provenance,
+        }
+        self.path(f"{{name}}_{self.step}_metrics.json").write_text(json.dumps(summary, indent=1, sort_keys=True) + "\n")
+        results = []
+        for unfinished in sorted(self.staging.iterdir()):
+            final = self.output / unfinished.name
+            if final.is_dir() and not final.is_symlink():
+                shutil.rmtree(final)
+            os.replace(unfinished, final)
+            results.append(final)
+        self.staging.rmdir()
+        return results
+
+    def discard(self) -> None:
+        """Remove unfinished results."""
+        if self._staging is not None:
+            shutil.rmtree(self._staging, ignore_errors=True)
