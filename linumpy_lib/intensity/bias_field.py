@@ -21,7 +21,7 @@ import numpy.typing as npt
 from linumpy_lib.errors import InputError, ParameterError
 from linumpy_lib.intensity.bspline import Floats
 from linumpy_lib.intensity.field import FLOOR, BiasField
-from linumpy_lib.intensity.fitting import BiasFieldWarning, fit_bias_field, resolve_backend
+from linumpy_lib.intensity.fitting import BiasFieldWarning, NoTissueError, fit_bias_field, resolve_backend
 from linumpy_lib.intensity.sections import section_bounds
 from linumpy_lib.intensity.tissue_mask import compute_tissue_mask
 
@@ -70,7 +70,7 @@ def _divide(field: BiasField, vol: npt.NDArray[Any], out: Floats, bias: Floats, 
     step = max(1, _GPU_SLAB_BYTES // (4 * int(np.prod(vol.shape[1:]))))
     for z0 in range(0, vol.shape[0], step):
         part = slice(z0, z0 + step)
-        corrected, values = field.correct_arrays(vol[part], z0, device.xp)
+        corrected, values = field.correct_arrays(vol[part], (z0, 0, 0), device.xp)
         out[part], bias[part] = device.to_numpy(corrected), device.to_numpy(values)
 
 
@@ -258,16 +258,15 @@ def n4_correct_per_section(
         inside = None if tissue is None else tissue[part]
         # a view of the volume: in place, the division then sees one array
         source = corrected[part] if corrected is volume else volume[part]
-        usable = source > 0 if inside is None else (source > 0) & (inside != 0)
-        if not usable.any():
+        try:
+            n4_correct(source, inside, backend=chosen, out=corrected[part], bias_out=bias[part], **kwargs)
+        except NoTissueError:
             warnings.warn(
                 f"bias field: planes {bound[0]} to {bound[1] - 1} hold no tissue; they are left as they are",
                 BiasFieldWarning,
                 stacklevel=3,
             )
             corrected[part], bias[part] = source, 1
-            return
-        n4_correct(source, inside, backend=chosen, out=corrected[part], bias_out=bias[part], **kwargs)
 
     if workers == 1:
         for bound in bounds:

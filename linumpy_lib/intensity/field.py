@@ -40,28 +40,33 @@ class FitGrid:
     nodes: tuple[int, int, int]
 
     @classmethod
-    def of(cls, shape: Sequence[int], shrink_factor: int) -> FitGrid:
+    def of(cls, shape: Sequence[int], shrink_factor: int | Sequence[int]) -> FitGrid:
         """Place the grid as ITK's shrink filter does: centred, rounded up.
 
         An axis too short for two nodes gets a smaller factor, so that it keeps a field of its own.
         """
         factors, offsets, nodes = [], [], []
-        for length in shape:
-            factor = min(shrink_factor, max(1, length // 2))
+        wanted = (shrink_factor,) * 3 if isinstance(shrink_factor, int) else shrink_factor
+        for length, most in zip(shape, wanted, strict=True):
+            factor = min(most, max(1, length // 2))
             count = max(1, length // factor)
             factors.append(factor)
             nodes.append(count)
             offsets.append((length - 1 - (count - 1) * factor + 1) // 2)
         return cls(*(tuple(int(v) for v in values) for values in (shape, factors, offsets, nodes)))  # type: ignore[arg-type]
 
-    def planes(self) -> range:
-        """Return the z planes that hold nodes."""
-        return range(self.offsets[0], self.offsets[0] + self.nodes[0] * self.factors[0], self.factors[0])
-
-    def take(self, plane: npt.NDArray[Any]) -> npt.NDArray[Any]:
-        """Return the nodes of one (y, x) plane."""
-        (_, oy, ox), (_, fy, fx), (_, ny, nx) = self.offsets, self.factors, self.nodes
-        return plane[oy : oy + ny * fy : fy, ox : ox + nx * fx : fx]
+    def nodes_of(
+        self, start: Sequence[int], shape: Sequence[int]
+    ) -> tuple[tuple[slice, slice, slice], tuple[slice, slice, slice]]:
+        """Return the nodes inside a box of the volume: as slices of the box, and as slices of the grid."""
+        inner, nodes = [], []
+        for a, n, factor, offset, count in zip(start, shape, self.factors, self.offsets, self.nodes, strict=True):
+            first = min(max(-((offset - a) // factor), 0), count)
+            last = min(max(-((offset - a - n) // factor), 0), count)
+            at = offset + first * factor - a
+            inner.append(slice(at, at + max(last - first, 0) * factor, factor))
+            nodes.append(slice(first, last))
+        return (inner[0], inner[1], inner[2]), (nodes[0], nodes[1], nodes[2])
 
 
 @dataclass(frozen=True)
@@ -81,6 +86,8 @@ class BiasField:
     residual : float
         Standard deviation of the corrected log intensities over the mask, as a fraction of that before: a field that
         follows the tissue leaves little.
+    mean_log : float
+        Mean of the log field over the masked nodes.
     """
 
     lattice: Floats
@@ -88,6 +95,7 @@ class BiasField:
     levels: tuple[Level, ...] = ()
     control_points: tuple[int, int, int] = (4, 4, 4)
     residual: float = 1.0
+    mean_log: float = 0.0
     _axes: list[Axis] = field(default_factory=list, repr=False, compare=False)
 
     @classmethod
@@ -95,14 +103,28 @@ class BiasField:
         """Return the field that is 1 everywhere."""
         return cls(np.zeros((4, 4, 4), np.float32), FitGrid.of(shape, 1))
 
-    def _basis(self, z0: int, z1: int) -> tuple[Axis, Axis, Axis]:
-        if not self._axes:
-            for points, length, offset, factor, nodes in zip(
-                self.lattice.shape, self.grid.shape, self.grid.offsets, self.grid.factors, self.grid.nodes, strict=True
-            ):
-                self._axes.append(cubic_axis(points, nodes, (np.arange(length) - offset) / factor))
-        z, y, x = self._axes
-        return Axis(z.points, z.first[z0:z1], np.ascontiguousarray(z.weights[:, z0:z1])), y, x
+    def __post_init__(self) -> None:
+        # made here, as several threads may evaluate the field at the same time
+        for points, length, offset, factor, nodes in zip(
+            self.lattice.shape, self.grid.shape, self.grid.offsets, self.grid.factors, self.grid.nodes, strict=True
+        ):
+            self._axes.append(cubic_axis(points, nodes, (np.arange(length) - offset) / factor))
+
+    def centred(self) -> BiasField:
+        """Return the field scaled so that it keeps the mean log intensity of the tissue that it was fitted to.
+
+        N4 leaves the overall scale of a field open; sections that are corrected one by one need a common one.
+        """
+        lattice = self.lattice - np.float32(self.mean_log)
+        return BiasField(lattice, self.grid, self.levels, self.control_points, self.residual, 0.0)
+
+    def _basis(self, at: Sequence[int], shape: Sequence[int]) -> tuple[Axis, Axis, Axis]:
+        """Evaluate the basis along each axis of a box of voxels."""
+        z, y, x = (
+            Axis(axis.points, axis.first[a : a + n], np.ascontiguousarray(axis.weights[:, a : a + n]))
+            for axis, a, n in zip(self._axes, at, shape, strict=True)
+        )
+        return z, y, x
 
     def _spread(self, count: int, threads: int, work: Callable[[int, int], None]) -> None:
         threads = max(1, min(threads, count))
@@ -125,8 +147,8 @@ class BiasField:
         from linumpy_lib.intensity import n4_kernels
 
         z1 = self.grid.shape[0] if z1 is None else z1
-        z, y, x = self._basis(z0, z1)
         out = np.empty((z1 - z0, *self.grid.shape[1:]), np.float32)
+        z, y, x = self._basis((z0, 0, 0), out.shape)
         runs = x.runs()
         self._spread(
             z1 - z0,
@@ -140,7 +162,7 @@ class BiasField:
     def correct(
         self,
         block: npt.NDArray[Any],
-        z0: int = 0,
+        at: Sequence[int] = (0, 0, 0),
         *,
         out: Floats | None = None,
         bias_out: Floats | None = None,
@@ -148,14 +170,14 @@ class BiasField:
         floor: float = FLOOR,
         threads: int = 1,
     ) -> Floats:
-        """Divide planes of the volume by the field.
+        """Divide a box of the volume by the field.
 
         Parameters
         ----------
-        block : ndarray, shape (n, y, x)
-            Planes `z0` to ``z0 + n`` of the volume, any real type.
-        z0 : int
-            First plane of the block in the volume.
+        block : ndarray, shape (z, y, x)
+            Voxels of the box, any real type.
+        at : sequence of int
+            Where its first voxel lies in the volume (z, y, x).
         out : ndarray of float32, optional
             Receives the result; may be `block` itself.
         bias_out : ndarray of float32, optional
@@ -169,14 +191,14 @@ class BiasField:
 
         Returns
         -------
-        ndarray of float32, shape (n, y, x)
+        ndarray of float32, shape (z, y, x)
             `out`.
         """
         from linumpy_lib.intensity import n4_kernels
 
         if out is None:
             out = np.empty(block.shape, np.float32)
-        z, y, x = self._basis(z0, z0 + block.shape[0])
+        z, y, x = self._basis(at, block.shape)
         runs = x.runs()
         result, bias = out, out if bias_out is None else bias_out
         self._spread(
@@ -191,10 +213,10 @@ class BiasField:
         return result
 
     def correct_arrays(
-        self, block: Any, z0: int, xp: Any, strength: float = 1.0, floor: float = FLOOR
+        self, block: Any, at: Sequence[int], xp: Any, strength: float = 1.0, floor: float = FLOOR
     ) -> tuple[Any, Any]:
-        """Divide planes by the field with the operations of a NumPy-like module; return the result and the field."""
-        bases = [xp.asarray(axis.dense().T) for axis in self._basis(z0, z0 + block.shape[0])]
+        """Divide a box by the field with the operations of a NumPy-like module; return the result and the field."""
+        bases = [xp.asarray(axis.dense().T) for axis in self._basis(at, block.shape)]
         bias = xp.exp(contract(xp.asarray(self.lattice), bases, xp))
         gain = 1 + np.float32(strength) * (1 / xp.maximum(bias, np.float32(floor)) - 1)
         return xp.asarray(block).astype(np.float32) * gain, bias

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any, Literal, get_args
 
 import numpy as np
 import numpy.typing as npt
 
+from linumpy_lib.blocks import grid as boxes
 from linumpy_lib.errors import InputError, ParameterError
 from linumpy_lib.intensity.bspline import Floats, interpolating_lattice
 from linumpy_lib.intensity.field import BiasField, FitGrid
@@ -20,7 +21,11 @@ Backend = Literal["cpu", "gpu", "itk", "auto"]
 ITERATIONS = (50, 50, 50, 50)
 FEWEST_CONTROL_POINTS = 4
 MOST_CONTROL_POINTS = 20
-SLAB_PLANES = 32
+READ_BOX = (64, 512, 512)
+
+
+class NoTissueError(InputError):
+    """No voxel of the fitting grid can be fitted."""
 
 
 class BiasFieldWarning(UserWarning):
@@ -77,26 +82,29 @@ def choose_control_points(
     return (used[0], used[1], used[2]), (asked[0], asked[1], asked[2])
 
 
-def _slabs(vol: Any, grid: FitGrid) -> Iterator[tuple[int, npt.NDArray[Any]]]:
-    """Iterate over (node, plane) of the fitting grid; a lazy volume is read in slabs."""
-    planes = list(grid.planes())
-    per_slab = max(1, SLAB_PLANES // grid.factors[0])
-    for first in range(0, len(planes), per_slab):
-        chosen = planes[first : first + per_slab]
-        slab = vol[chosen[0] : chosen[-1] + 1]
-        for node, z in enumerate(chosen, first):
-            yield node, grid.take(np.asarray(slab[z - chosen[0]]))
+def take_nodes(vol: Any, grid: FitGrid) -> npt.NDArray[Any]:
+    """Return the voxels of a grid; a volume that is not in memory is read box by box."""
+    if isinstance(vol, np.ndarray):
+        return vol[grid.nodes_of((0, 0, 0), vol.shape)[0]]
+    found: npt.NDArray[Any] | None = None
+    for region in boxes(grid.shape, READ_BOX):
+        inner, nodes = grid.nodes_of([box.start for box in region], [box.stop - box.start for box in region])
+        if any(box.start >= box.stop for box in nodes):
+            continue
+        values = np.asarray(vol[region])[inner]
+        if found is None:
+            found = np.empty(grid.nodes, values.dtype)
+        found[nodes] = values
+    assert found is not None, "every grid has a node"
+    return found
 
 
 def sample(vol: Any, mask: Any | None, grid: FitGrid) -> tuple[Floats, npt.NDArray[np.bool_]]:
     """Return the voxels of the fitting grid and which of them can be fitted: masked, finite and above 0."""
-    values = np.empty(grid.nodes, np.float32)
-    for node, plane in _slabs(vol, grid):
-        values[node] = plane
+    values = np.array(take_nodes(vol, grid), np.float32)
     inside = np.isfinite(values) & (values > 0)
     if mask is not None:
-        for node, plane in _slabs(mask, grid):
-            inside[node] &= plane != 0
+        inside &= take_nodes(mask, grid) != 0
     return values, inside
 
 
@@ -108,7 +116,7 @@ def fit_bias_field(
     vol: Any,
     mask: Any | None = None,
     *,
-    shrink_factor: int = 4,
+    shrink_factor: int | Sequence[int] = 4,
     n_iterations: Sequence[int] | None = None,
     spline_distance_mm: float = 10.0,
     voxel_size_mm: Sequence[float] = (1.0, 1.0, 1.0),
@@ -122,10 +130,10 @@ def fit_bias_field(
     Parameters
     ----------
     vol, mask : array_like, shape (z, y, x)
-        Volume and tissue mask (None: everything); also lazy arrays that are sliced along z. Voxels that are not finite
+        Volume and tissue mask (None: everything); also lazy arrays that are read in boxes. Voxels that are not finite
         and above 0 are left out of the fit.
-    shrink_factor : int
-        Voxels from one node of the fitting grid to the next.
+    shrink_factor : int or sequence of int
+        Voxels from one node of the fitting grid to the next, for all axes or for z, y, x.
     n_iterations : sequence of int, optional
         Most iterations of each level; default four levels of 50.
     spline_distance_mm : float
@@ -164,7 +172,8 @@ def fit_bias_field(
         raise InputError(f"volume of shape {tuple(vol.shape)}: a bias field needs three axes (z, y, x) of at least 1")
     if mask is not None and tuple(mask.shape) != tuple(vol.shape):
         raise InputError(f"mask of shape {tuple(mask.shape)}: it must have the volume's shape {tuple(vol.shape)}")
-    if int(shrink_factor) < 1:
+    factors = [shrink_factor] * 3 if isinstance(shrink_factor, int | np.integer) else list(shrink_factor)
+    if len(factors) != 3 or min(factors) < 1:
         raise ParameterError(f"parameter 'shrink_factor': {shrink_factor} is not allowed: give 1 or more")
     iterations = [int(n) for n in (ITERATIONS if n_iterations is None else n_iterations)]
     if not iterations or min(iterations) < 1:
@@ -172,10 +181,10 @@ def fit_bias_field(
     used, asked = choose_control_points(vol.shape, spline_distance_mm, voxel_size_mm, max_control_points)
     chosen = resolve_backend(backend)
 
-    grid = FitGrid.of(vol.shape, int(shrink_factor))
+    grid = FitGrid.of(vol.shape, [int(n) for n in factors])
     values, inside = sample(vol, mask, grid)
     if not inside.any():
-        raise InputError(
+        raise NoTissueError(
             "bias field: no voxel of the fitting grid is tissue with an intensity above 0; check the mask, or give a "
             "smaller shrink_factor"
         )
@@ -185,18 +194,20 @@ def fit_bias_field(
         log_bias = itk_log_bias(values, inside, used, iterations, convergence=convergence, threads=threads)
         logs = np.log(values[inside])
         residual = _spread(logs - log_bias[inside]) / (_spread(logs) or 1.0)
-        field = BiasField(interpolating_lattice(log_bias), grid, (), used, residual)
+        mean_log = float(log_bias[inside].mean(dtype=np.float64))
+        field = BiasField(interpolating_lattice(log_bias), grid, (), used, residual, mean_log)
     else:
         np.log(values, out=values, where=inside)
         values[~inside] = 0
-        before = _spread(values[inside])
         engine = _engine(chosen, values, inside, threads)
+        mean_before, before = engine.moments()
         try:
             lattice, levels = fit_log_bias(engine, grid.nodes, used, iterations, convergence=convergence)
-            residual = engine.spread() / (before or 1.0)
+            mean_after, after = engine.moments()
         finally:
             engine.close()
-        field = BiasField(lattice, grid, levels, used, residual)
+        residual = after / (before or 1.0)
+        field = BiasField(lattice, grid, levels, used, residual, mean_before - mean_after)
     if used != asked:
         warnings.warn(
             f"bias field: spline_distance_mm={spline_distance_mm:g} asks for {'x'.join(map(str, asked))} control "

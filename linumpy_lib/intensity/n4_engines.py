@@ -17,6 +17,7 @@ import numpy.typing as npt
 from linumpy_lib.intensity.bspline import Axis, Floats, contract
 
 _SHARE_SCALE = 2.0**20
+_LEAST_WEIGHT = np.float32(1e-37)
 
 
 class Engine(Protocol):
@@ -48,8 +49,8 @@ class Engine(Protocol):
         """Return the level's lattice."""
         ...
 
-    def spread(self) -> float:
-        """Return the standard deviation of the masked values."""
+    def moments(self) -> tuple[float, float]:
+        """Return the mean and the standard deviation of the masked values."""
         ...
 
     def close(self) -> None:
@@ -58,8 +59,9 @@ class Engine(Protocol):
 
 
 def _inverse(values: Any, xp: Any) -> Any:
-    positive = values > 0
-    return xp.where(positive, 1 / xp.where(positive, values, 1), 0).astype(np.float32)
+    """Invert the weight of each control point; one that no voxel reaches (or by less than float32 holds) gets 0."""
+    reached = values > _LEAST_WEIGHT
+    return xp.where(reached, 1 / xp.where(reached, values, 1), 0).astype(np.float32)
 
 
 class _CompiledEngine:
@@ -150,8 +152,9 @@ class _CompiledEngine:
     def lattice(self) -> Floats:
         return self._lattice
 
-    def spread(self) -> float:
-        return float(self._v[self._m != 0].std(dtype=np.float64))
+    def moments(self) -> tuple[float, float]:
+        inside = self._v[self._m != 0]
+        return float(inside.mean(dtype=np.float64)), float(inside.std(dtype=np.float64))
 
     def close(self) -> None:
         if self._pool is not None:
@@ -213,8 +216,8 @@ class _ArrayEngine:
         result: Floats = self._lattice if self._xp is np else self._xp.asnumpy(self._lattice)
         return result
 
-    def spread(self) -> float:
-        return float(self._values.std(dtype=np.float64))
+    def moments(self) -> tuple[float, float]:
+        return float(self._values.mean(dtype=np.float64)), float(self._values.std(dtype=np.float64))
 
     def close(self) -> None:
         return

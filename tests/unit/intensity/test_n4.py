@@ -42,7 +42,7 @@ def test_engines_agree_on_every_operation() -> None:
         assert histogram.sum() == pytest.approx(mask.sum())
         engine.start_level(tuple(cubic_axis(k, n) for k, n in zip((4, 5, 7), mask.shape, strict=True)))
         count, total, square = engine.step(low, width, table)
-        found = (histogram, engine.lattice(), np.array([count, total, square]), engine.spread(), engine.extremes())
+        found = (histogram, engine.lattice(), np.array([count, total, square]), engine.moments(), engine.extremes())
         engine.close()
         if reference is None:
             reference = found
