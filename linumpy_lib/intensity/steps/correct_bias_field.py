@@ -6,9 +6,9 @@ import tempfile
 import warnings
 from typing import TYPE_CHECKING, Any
 
-from linumpy_lib.cli import Input, Step, Task
 from linumpy_lib.errors import InputError, ParameterError
 from linumpy_lib.intensity.steps.bias_parameters import CorrectBiasFieldParameters
+from linumpy_lib.step import Input, Step, Task
 
 if TYPE_CHECKING:
     import numpy.typing as npt
