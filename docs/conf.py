@@ -23,3 +23,5 @@ napoleon_google_docstring = False
 napoleon_use_rtype = False
 autodoc_member_order = "bysource"
 autodoc_typehints = "none"
+# Types such as "shape" in docstrings are words, not references.
+suppress_warnings = ["ref.python"]
