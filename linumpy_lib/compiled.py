@@ -18,7 +18,7 @@ import time
 from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numba
 
@@ -49,6 +49,7 @@ def _cache_folder() -> Path:
     return Path(tempfile.mkdtemp(prefix="linumpy-pipeline-kernels-"))
 
 
+F = TypeVar("F", bound=Callable[..., Any])
 _OPTIONS = {"nogil": True, "error_model": "numpy", "boundscheck": False}
 _lock = threading.Lock()
 
@@ -68,10 +69,19 @@ def _kept_for_this_processor() -> Iterator[str]:
             numba.config.CACHE_DIR = chosen
 
 
-def lazy_kernel(function: Callable[..., Any]) -> Any:
-    """Compile a function at its first call; it must always be called with arguments of the same types."""
+def lazy_kernel(function: F, **options: Any) -> F:
+    """Compile a function at its first call; it must always be called with arguments of the same types.
+
+    Parameters
+    ----------
+    function : callable
+        A function of a module.
+    **options
+        More options of `numba.njit`, for instance ``fastmath``.
+    """
     with _kept_for_this_processor():
-        return numba.njit(cache=True, nogil=True, error_model="numpy")(function)
+        compiled: F = numba.njit(cache=True, nogil=True, error_model="numpy", **options)(function)
+    return compiled
 
 
 def source_digest(folder: Path) -> str:

@@ -5,13 +5,14 @@ Sums are kept for each plane and added in a fixed order by the caller, so that r
 
 from __future__ import annotations
 
-import logging
 import math
 from collections.abc import Callable
 from typing import Any, TypeVar
 
 import numba
 import numpy as np
+
+from linumpy_lib.compiled import lazy_kernel
 
 # reassociation lets loops use vector registers; values are finite here, which 'nnan' may rely on
 _FAST = {"reassoc", "contract", "nsz", "nnan", "arcp"}
@@ -31,15 +32,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 def _kernel(function: F) -> F:
-    """Compile at the first call and keep the machine code on disk, where that is possible."""
-    try:
-        compiled: F = numba.njit(nogil=True, fastmath=_FAST, cache=True)(function)
-    except RuntimeError as error:  # read-only installation without a writable cache directory
-        logging.getLogger(__name__).warning(
-            "N4 is compiled anew in every process (set NUMBA_CACHE_DIR to a writable folder): %s", error
-        )
-        compiled = numba.njit(nogil=True, fastmath=_FAST)(function)
-    return compiled
+    return lazy_kernel(function, fastmath=_FAST)
 
 
 def _inlined(function: F) -> F:
