@@ -60,7 +60,7 @@ class ParameterCheck {
         }
         final fault = outside(typed, parameter)
         if (fault) {
-            problems << "--${name}: '${typed}' is not allowed, needs ${Schema.allowed(parameter)}".toString()
+            problems << "--${name}: '${value}' is not allowed, needs ${Schema.allowed(parameter)}".toString()
         }
         return typed
     }

@@ -45,7 +45,7 @@ class ParameterHelp {
             parts << "[${parameter.unit}]"
         }
         parts << "default ${defaultOf(parameter)}"
-        final limits = parameter.enum ? (parameter.enum as List).join(', ') : Schema.range(parameter)
+        final limits = parameter.enum ? Schema.allowed(parameter) - 'one of ' : Schema.range(parameter)
         if (limits) {
             parts << "(${limits})"
         }

@@ -38,7 +38,7 @@ class Schema {
     /** What is allowed, in words: "a number from 0 to 1 [um]", "one of cpu, cuda". */
     static String allowed(Map parameter) {
         if (parameter.enum) {
-            return 'one of ' + (parameter.enum as List).join(', ')
+            return 'one of ' + (parameter.enum as List).collect { it == '' ? 'empty' : it }.join(', ')
         }
         final words = [integer: 'a whole number', number: 'a number', boolean: 'true or false', string: 'text']
         final kinds = types(parameter).findAll { it != 'null' }.collect { words[it] ?: it }
