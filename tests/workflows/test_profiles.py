@@ -45,6 +45,11 @@ EXPECTED = {
     "demo": {"params.workflow": "'anisotropy'", "params.input": "'simulate'", "params.output": "'demo_results'"},
     "test": {"params.workflow": "'anisotropy'", "params.input": "'simulate'", "params.simulate_shape": "'32,40,48'"},
     "debug": {"cleanup": "false", "process.debug": "true"},
+    "anisotropy_seed": {
+        "params.anisotropy_gradient": "'sobel'",
+        "params.anisotropy_rho": "1.0",
+        "params.anisotropy_normalization": "'seed'",
+    },
 }
 
 
@@ -68,6 +73,7 @@ def flat(nextflow: Nextflow, profiles: str) -> dict[str, str]:
         "demo,cpu",
         "test,cpu,docker",
         "test,gpu,slurm,debug",
+        "cpu,anisotropy_seed",
     ],
 )
 def test_a_combination_holds_what_each_profile_sets(nextflow: Nextflow, profiles: str) -> None:
