@@ -146,6 +146,8 @@ def main() -> None:
     parser.add_argument("--repeat", type=int, default=3)
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
+    # As in the pipeline: threads of the linear algebra under the step's own would only compete.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     rows = bench([200, 128, 160] if options.quick else [400, 300, 360], [3, 3], options.repeat)
     for row in rows:
         print(

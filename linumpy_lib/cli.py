@@ -238,6 +238,9 @@ def execute(step: Step, argv: Sequence[str] | None = None) -> list[Path]:
 
 def run(step: Step, argv: Sequence[str] | None = None) -> None:
     """Run a step as a program: results on success, one clear line and a non-zero status otherwise."""
+    # Steps thread by themselves; threads of the linear algebra under them, which start with NumPy, would only compete.
+    for library in ("OMP", "OPENBLAS", "MKL"):
+        os.environ.setdefault(f"{library}_NUM_THREADS", "1")
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s", stream=sys.stderr)
     logging.getLogger("linumpy_lib").setLevel(logging.INFO)
     try:

@@ -150,7 +150,8 @@ def write_mosaic(
 ) -> None:
     """Write a mosaic.
 
-    Peak memory is one shard and, per thread, a few B-scans; when voxels are resampled, up to three tiles more.
+    Peak memory is one shard and, per thread, a few B-scans; when voxels are resampled, up to three tiles more whose
+    depth is resampled already.
 
     Parameters
     ----------
@@ -256,10 +257,14 @@ class _Filler:
     def __init__(self, plan: MosaicPlan, device: Any) -> None:
         self.plan, self.device = plan, device
         self.shape = tile_shape(plan.source.info, plan.fixes)
+        self.depth: Array | None = None
         self.matrices: list[Any] = []
         if not plan.native:
             pairs = zip(self.shape, plan.raw_spacing_um, plan.spacing_um, strict=True)
             matrices = [resampling_matrix(n, spacing, target) for n, spacing, target in pairs]
+            # Depth comes first and on the way in: it shrinks most, and B-scans lie with depth along their rows.
+            self.depth = matrices[0]
+            matrices[0] = np.eye(len(self.depth), dtype=np.float32)
             self.matrices = [m if device is None else device.to_device(m) for m in matrices]
 
     def __call__(self, raw: RawTile, target: Array) -> int:
@@ -267,8 +272,9 @@ class _Filler:
         if not self.matrices:
             read_tile(raw, target, self.plan.fixes, checksum)
             return checksum.value
-        whole = np.empty(self.shape, np.float32)
-        read_tile(raw, whole, self.plan.fixes, checksum)
+        assert self.depth is not None
+        whole = np.empty((len(self.depth), *self.shape[1:]), np.float32)
+        read_tile(raw, whole, self.plan.fixes, checksum, self.depth)
         if self.device is None:
             target[...] = resample(whole, self.matrices)
         else:

@@ -180,7 +180,9 @@ def _fill(handle: Any, view: memoryview, path: Path) -> None:
         view = view[got:]
 
 
-def read_into(tile: RawTile, out: Array, *, shift: int = 0, checksum: Checksum | None = None) -> None:
+def read_into(
+    tile: RawTile, out: Array, *, shift: int = 0, checksum: Checksum | None = None, depth: Array | None = None
+) -> None:
     """Read a tile's image into an array, without holding the tile twice.
 
     Parameters
@@ -193,6 +195,8 @@ def read_into(tile: RawTile, out: Array, *, shift: int = 0, checksum: Checksum |
         A-lines by which every B-scan is rolled before the galvo return, its last `n_extra` A-lines, is cut off.
     checksum : Checksum, optional
         Receives the bytes as they lie on disk.
+    depth : ndarray of float32, shape (nz', nz), optional
+        Resampling along z; `out` has nz' planes then.
 
     Raises
     ------
@@ -210,6 +214,8 @@ def read_into(tile: RawTile, out: Array, *, shift: int = 0, checksum: Checksum |
                 f"{tile.folder}: B-scans {first} to {first + len(piece) - 1} hold NaN or infinite values; copy the "
                 "tile again, or remove its folder to mark a hole"
             )
+        if depth is not None:
+            piece = piece @ depth.T  # noqa: PLW2901 - the raw piece is let go
         target = out[:, first : first + len(piece)]
         if head:
             target[:, :, :head] = piece[:, total - shift : total - shift + head].transpose(2, 0, 1)
@@ -261,7 +267,9 @@ def tile_shape(info: TileInfo, fixes: TileFixes) -> tuple[int, int, int]:
     return (info.nz, info.nx, info.ny) if fixes.rotate else (info.nz, info.ny, info.nx)
 
 
-def read_tile(tile: RawTile, out: Array, fixes: TileFixes, checksum: Checksum | None = None) -> None:
+def read_tile(
+    tile: RawTile, out: Array, fixes: TileFixes, checksum: Checksum | None = None, depth: Array | None = None
+) -> None:
     """Read and correct a whole tile.
 
     Parameters
@@ -274,6 +282,8 @@ def read_tile(tile: RawTile, out: Array, fixes: TileFixes, checksum: Checksum | 
         Corrections.
     checksum : Checksum, optional
         Receives the bytes as they lie on disk.
+    depth : ndarray of float32, shape (nz', nz), optional
+        Resampling along z; `out` has nz' planes then.
 
     Raises
     ------
@@ -282,7 +292,7 @@ def read_tile(tile: RawTile, out: Array, fixes: TileFixes, checksum: Checksum | 
     """
     target = out[:, ::-1, ::-1].transpose(0, 2, 1) if fixes.rotate else out
     late = camera_shift(tile) if fixes.camera else 0
-    read_into(tile, target, shift=fixes.galvo_shift_px - late, checksum=checksum)
+    read_into(tile, target, shift=fixes.galvo_shift_px - late, checksum=checksum, depth=depth)
     exposed = fixes.galvo_shift_px % (tile.info.nx + tile.info.n_extra)
     if fixes.camera and exposed < tile.info.nx - 1:
         target[:, 0, exposed] = target[:, 0, exposed + 1]
