@@ -198,19 +198,32 @@ class BiasField:
 
         if out is None:
             out = np.empty(block.shape, np.float32)
+        result = np.ascontiguousarray(out)
+        bias = result if bias_out is None else np.ascontiguousarray(bias_out)
+        source = block
+        usable = type(block) is np.ndarray and block.flags.c_contiguous and block.flags.writeable
+        if block is out or block.dtype != np.float32 or not usable:
+            # the kernel knows one type and layout: anything else is converted into the result, and corrected there
+            if block is not out:
+                result[...] = block
+            source = result
         z, y, x = self._basis(at, block.shape)
         runs = x.runs()
-        result, bias = out, out if bias_out is None else bias_out
         self._spread(
             block.shape[0],
             threads,
             lambda a, b: n4_kernels.divide(
-                block, self.lattice, z.first, z.weights, y.first, y.weights, x.first, x.weights, runs,
-                np.float32(1 / floor), np.float32(strength), a, b, result, result is block, bias,
+                source, self.lattice, z.first, z.weights, y.first, y.weights, x.first, x.weights, runs,
+                np.float32(1 / floor), np.float32(strength), a, b, result, source is result, bias,
                 bias_out is not None,
             ),
         )  # fmt: skip
-        return result
+        # arrays that are not contiguous were worked on in a copy
+        if result is not out:
+            out[...] = result
+        if bias_out is not None and bias is not bias_out:
+            bias_out[...] = bias
+        return out
 
     def correct_arrays(
         self, block: Any, at: Sequence[int], xp: Any, strength: float = 1.0, floor: float = FLOOR

@@ -1,6 +1,7 @@
 """Compiled inner loops of N4 on the CPU; every loop works on a range of z planes and releases the GIL.
 
-Sums are kept for each plane and added in a fixed order by the caller, so that results do not depend on threads.
+Each is always called with arrays of the same types and layout, as `linumpy_lib.compiled.lazy_kernel` asks. Sums are
+kept for each plane and added in a fixed order by the caller, so that results do not depend on threads.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import numpy as np
 
 from linumpy_lib.compiled import lazy_kernel
 
-# reassociation lets loops use vector registers; values are finite here, which 'nnan' may rely on
+# reassociation lets loops use vector registers; what is fitted is finite, which 'nnan' relies on
 _FAST = {"reassoc", "contract", "nsz", "nnan", "arcp"}
 _HUGE = np.float32(3e38)
 _LOG2E = np.float32(math.log2(math.e))
@@ -33,6 +34,11 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 def _kernel(function: F) -> F:
     return lazy_kernel(function, fastmath=_FAST)
+
+
+def _kernel_for_any_value(function: F) -> F:
+    """Compile a kernel that meets NaN and infinity in volumes."""
+    return lazy_kernel(function, fastmath=_FAST - {"nnan"})
 
 
 def _inlined(function: F) -> F:
@@ -232,7 +238,7 @@ def update(
         bounds[z, 1] = high.max()
 
 
-@_kernel
+@_kernel_for_any_value
 def divide(
     volume: Any, lattice: Any, iz: Any, wz: Any, iy: Any, wy: Any, ix: Any, wx: Any, runs: Any, ceiling: Any,
     strength: Any, z0: int, z1: int, out: Any, in_place: bool, bias: Any, keep_bias: bool,

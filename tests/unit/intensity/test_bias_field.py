@@ -137,6 +137,20 @@ def test_strength_mixes_and_integers_are_accepted() -> None:
     assert_allclose(field.correct(counts, strength=0.25), 0.25 * full + 0.75 * counts, rtol=1e-5)
 
 
+def test_any_layout_is_accepted() -> None:
+    phantom = bias_phantom((20, 24, 28))
+    field = fit_bias_field(phantom.volume, phantom.mask, **FAST)
+    wanted = field.correct(phantom.volume)
+    turned = np.asfortranarray(phantom.volume)
+    assert_allclose(field.correct(turned), wanted, rtol=3e-7)
+    bias = np.asfortranarray(np.empty_like(wanted))
+    assert field.correct(turned, out=turned, bias_out=bias) is turned
+    assert_allclose(turned, wanted, rtol=3e-7)
+    assert_allclose(bias, np.exp(field.log()), rtol=1e-6)
+    every_second = np.repeat(phantom.volume, 2, axis=0)[::2]
+    assert_allclose(field.correct(every_second), wanted, rtol=3e-7)
+
+
 def test_extreme_fields_stay_finite() -> None:
     field = BiasField(np.full((4, 4, 4), -50, np.float32), FitGrid.of((5, 6, 7), 1))
     assert_allclose(field.correct(np.ones((5, 6, 7), np.float32)), 1e6, rtol=1e-5)
