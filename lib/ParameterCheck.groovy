@@ -106,7 +106,7 @@ class ParameterCheck {
         if (parameter.enum != null) {
             return !parameter.enum*.toString().contains(text)
         }
-        if (value instanceof String && parameter.pattern != null && !(text =~ parameter.pattern).find()) {
+        if (value instanceof CharSequence && parameter.pattern != null && !(text =~ parameter.pattern).find()) {
             return true
         }
         if (value instanceof String && parameter.minLength != null && text.length() < parameter.minLength) {

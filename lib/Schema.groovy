@@ -42,11 +42,11 @@ class Schema {
         }
         final words = [integer: 'a whole number', number: 'a number', boolean: 'true or false', string: 'text']
         final kinds = types(parameter).findAll { it != 'null' }.collect { words[it] ?: it }
-        final text = [kinds.join(' or '), range(parameter)]
+        final text = [parameter.form ?: kinds.join(' or '), range(parameter)]
         if (parameter.unit) {
             text << "[${parameter.unit}]".toString()
         }
-        if (parameter.pattern) {
+        if (parameter.pattern && !parameter.form) {
             text << "like ${parameter.pattern}".toString()
         }
         return text.findAll { it }.join(' ')

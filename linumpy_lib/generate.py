@@ -44,14 +44,13 @@ def _property(model: type[Parameters], name: str, owner: str) -> dict[str, Any]:
     schema = model.model_json_schema()["properties"][name]
     entry: dict[str, Any] = {"type": schema.get("type", "string")}
     default = info.default
-    if entry["type"] == "array":
-        entry["type"] = ["number", "string"]
+    if isinstance(default, tuple):
         default = default[0] if len(default) == 1 else to_text(default)
         if isinstance(default, float) and default.is_integer():
             default = int(default)
     entry["default"] = default
     entry["description"] = info.description or ""
-    for key in ("enum", "minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "pattern", "minLength"):
+    for key in ("enum", "minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "pattern", "form", "minLength"):
         if key in schema:
             entry[key] = schema[key]
     if unit(info):

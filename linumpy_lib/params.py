@@ -13,7 +13,7 @@ import typing
 from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, WithJsonSchema
 from pydantic.fields import FieldInfo
 
 from linumpy_lib.errors import ParameterError
@@ -55,10 +55,23 @@ def _not_negative(value: object) -> tuple[float, ...]:
     return numbers
 
 
-PositivePerAxis = Annotated[tuple[float, ...], BeforeValidator(_positive)]
+_NUMBER = r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?"
+ONE_OR_THREE = rf"^\s*[\[(]?\s*{_NUMBER}(\s*[,;]\s*{_NUMBER}\s*[,;]\s*{_NUMBER})?\s*[\])]?\s*$"
+"""Text of one number, or of one for each of z, y, x."""
+
+SPACING_OR_EMPTY = rf"^({_NUMBER}(\s*,\s*{_NUMBER}\s*,\s*{_NUMBER})?)?$"
+RANGE_OR_AUTO = rf"^(auto|{_NUMBER}\s*,\s*{_NUMBER})$"
+SHAPE = r"^\d+\s*,\s*\d+\s*,\s*\d+$"
+
+_PER_AXIS = {"type": ["number", "string"], "pattern": ONE_OR_THREE, "form": "one number or z,y,x"}
+PositivePerAxis = Annotated[
+    tuple[float, ...], BeforeValidator(_positive), WithJsonSchema({**_PER_AXIS, "exclusiveMinimum": 0})
+]
 """One positive number, or one for each of z, y, x."""
 
-NotNegativePerAxis = Annotated[tuple[float, ...], BeforeValidator(_not_negative)]
+NotNegativePerAxis = Annotated[
+    tuple[float, ...], BeforeValidator(_not_negative), WithJsonSchema({**_PER_AXIS, "minimum": 0})
+]
 """One number that is zero or more, or one for each of z, y, x."""
 
 
@@ -141,6 +154,7 @@ class RunParameters(Parameters):
         Field(
             description="Workflow, or a chain of them separated by commas: preprocess, reconstruct, anisotropy, fusion",
             pattern=r"^[a-z]+(,[a-z]+)*$",
+            json_schema_extra={"form": "names of workflows separated by commas"},
         ),
     ] = "preprocess,reconstruct"
     input: Annotated[
@@ -156,6 +170,7 @@ class RunParameters(Parameters):
         Field(
             description="Name of the results; empty takes it from the input (letters, digits, '.', '_', '-')",
             pattern=r"^[A-Za-z0-9._-]*$",
+            json_schema_extra={"form": "letters, digits, '.', '_' and '-'"},
         ),
     ] = ""
     device: Annotated[

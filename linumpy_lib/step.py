@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import json
 import os
+import platform
 import shutil
 import sys
 from collections.abc import Callable
@@ -144,7 +146,7 @@ class Task:
             "device": self.device,
             "metrics": self.metrics,
             "notes": self.notes,
-            "provenance": self.provenance,
+            "provenance": {**self.provenance, "libraries": libraries()},
         }
         self.path(f"{{name}}_{self.step}_metrics.json").write_text(json.dumps(summary, indent=1, sort_keys=True) + "\n")
         results = []
@@ -161,3 +163,9 @@ class Task:
         """Remove unfinished results."""
         if self._staging is not None:
             shutil.rmtree(self._staging, ignore_errors=True)
+
+
+def libraries() -> dict[str, str]:
+    """Return the versions of Python and of the libraries that decide on results; for metrics, never for stores."""
+    names = ("numpy", "scipy", "numba", "zarr", "numcodecs", "tifffile")
+    return {"python": platform.python_version(), **{name: importlib.metadata.version(name) for name in names}}

@@ -36,4 +36,4 @@ if [[ ! -d $jars ]]; then
     mv "$jars.part" "$jars"
 fi
 # With lib/ on the class path, its classes may use one another.
-"${JAVA_HOME:+$JAVA_HOME/bin/}java" -cp "$jars/*:lib" "$tool/NfLint.java" "${files[@]}"
+"${JAVA_HOME:+$JAVA_HOME/bin/}java" -cp "$jars/*:lib" "$tool/NfLint.java" --warnings --paranoid "${files[@]}"

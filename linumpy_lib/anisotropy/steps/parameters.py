@@ -6,7 +6,15 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field
 
-from linumpy_lib.params import NotNegativePerAxis, Parameters, PositivePerAxis, optional_spacing, value_range
+from linumpy_lib.params import (
+    RANGE_OR_AUTO,
+    SPACING_OR_EMPTY,
+    NotNegativePerAxis,
+    Parameters,
+    PositivePerAxis,
+    optional_spacing,
+    value_range,
+)
 
 
 class ComputeAnisotropyParameters(Parameters):
@@ -37,7 +45,7 @@ class ComputeAnisotropyParameters(Parameters):
         Field(
             description="Voxel size as z,y,x (or one number) where the file states none or a wrong one; empty takes "
             "the file's",
-            json_schema_extra={"unit": "um"},
+            json_schema_extra={"pattern": SPACING_OR_EMPTY, "unit": "um", "form": "z,y,x, one number, or empty"},
         ),
     ] = ""
     anisotropy_channel: Annotated[
@@ -68,7 +76,8 @@ class ComputeAnisotropyParameters(Parameters):
         BeforeValidator(value_range),
         Field(
             description="Value range low,high that the mask threshold refers to; auto is the data type's range, for "
-            "floating-point data the display window or else the data's own range"
+            "floating-point data the display window or else the data's own range",
+            json_schema_extra={"pattern": RANGE_OR_AUTO, "form": "auto or low,high"},
         ),
     ] = "auto"
     anisotropy_eigenvalues: Annotated[bool, Field(description="Write the three eigenvalues too (float32)")] = False

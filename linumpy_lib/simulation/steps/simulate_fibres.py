@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field
 
-from linumpy_lib.params import Parameters, volume_shape
+from linumpy_lib.params import SHAPE, Parameters, volume_shape
 from linumpy_lib.step import STUB_SIZE, Step, Task
 
 VOLUME = "{name}.ome.zarr"
@@ -20,7 +20,10 @@ class SimulateFibresParameters(Parameters):
     simulate_shape: Annotated[
         str,
         BeforeValidator(volume_shape),
-        Field(description="Size of the simulated volume as z,y,x", json_schema_extra={"unit": "voxel"}),
+        Field(
+            description="Size of the simulated volume as z,y,x",
+            json_schema_extra={"pattern": SHAPE, "unit": "voxel", "form": "z,y,x"},
+        ),
     ] = "96,128,128"
     simulate_seed: Annotated[int, Field(description="Seed of the simulation; equal seeds give equal volumes", ge=0)] = 0
     simulate_noise: Annotated[
