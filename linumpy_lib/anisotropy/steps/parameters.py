@@ -45,7 +45,12 @@ class ComputeAnisotropyParameters(Parameters):
         Field(
             description="Voxel size as z,y,x (or one number) where the file states none or a wrong one; empty takes "
             "the file's",
-            json_schema_extra={"pattern": SPACING_OR_EMPTY, "unit": "um", "form": "z,y,x, one number, or empty"},
+            json_schema_extra={
+                "pattern": SPACING_OR_EMPTY,
+                "exclusiveMinimum": 0,
+                "unit": "um",
+                "form": "z,y,x, one number, or empty",
+            },
         ),
     ] = ""
     anisotropy_channel: Annotated[
