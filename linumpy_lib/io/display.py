@@ -40,7 +40,12 @@ class Display:
 
     def widen(self, block: Array) -> None:
         """Count the values of a block of level 0."""
-        self.join([value_range(block if self._axis is None else block.take(k, self._axis)) for k in self._channels()])
+        self.join(
+            [
+                value_range(block if self._axis is None else np.moveaxis(block, self._axis, 0)[k])
+                for k in self._channels()
+            ]
+        )
 
     def join(self, ranges: Sequence[Sequence[float] | None]) -> None:
         """Count the ranges that another task found."""
