@@ -247,7 +247,7 @@ def nearest(
 def _half_range(block: Array) -> tuple[float, float] | None:
     """Range of float16 values from their bit patterns, forty times faster; None if a value is not finite.
 
-    Seen as signed integers positive values keep their order, seen as unsigned ones negative values have theirs reversed.
+    Seen as signed integers positive values keep their order; seen as unsigned ones negative values have it reversed.
     """
     patterns = block.view(np.uint16)
     highest, lowest = int(patterns.max()), int(patterns.min())
