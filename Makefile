@@ -52,6 +52,11 @@ bench:  ## every benchmark in bench/: tables here, JSON in bench/results/
 	    $(BIN)/python -m "bench.$$name" --json "bench/results/$$name.json" $(ARGS); \
 	done
 
+.PHONY: bench-gpu
+bench-gpu:  ## the benchmark of a CUDA device against the CPU; ARGS='--device mps' for Apple's
+	@$(SETUP) dev gpu
+	@$(BIN)/python -m bench.gpu_anisotropy --json bench/results/gpu_anisotropy.json $(ARGS)
+
 .PHONY: params
 params: setup  ## regenerate conf/params.config, nextflow_schema.json and docs/parameters.md
 	@$(BIN)/python -m linumpy_lib.generate
