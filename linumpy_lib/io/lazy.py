@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import mmap
 import operator
 from collections.abc import Sequence
 from types import EllipsisType
@@ -42,10 +43,17 @@ class ArraySource:
         self.shape: tuple[int, ...] = tuple(array.shape)
         self.dtype: np.dtype[Any] = array.dtype.newbyteorder("=")
         self.chunks: tuple[int, ...] | None = None
+        owner: Any = array.base if isinstance(array, np.memmap) and hasattr(mmap, "MADV_DONTNEED") else None
+        # Only where the file is read and never written: giving pages back must not lose anything.
+        self._map: mmap.mmap | None = owner if isinstance(owner, mmap.mmap) and not array.flags.writeable else None
 
     def read(self, region: Region) -> Array:
         """Return a copy of the box in native byte order, so that no caller edits the file or keeps it mapped."""
-        return np.array(self._array[region], dtype=self.dtype, order="C", copy=True)
+        values = np.array(self._array[region], dtype=self.dtype, order="C", copy=True)
+        if self._map is not None:
+            # Pages of the file that were touched count as this process's memory until they are given back.
+            self._map.madvise(mmap.MADV_DONTNEED)
+        return values
 
 
 class TransposedSource:
