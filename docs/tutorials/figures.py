@@ -210,4 +210,4 @@ def maps(image: Image, spacing_um: Sequence[float], maps: Any, plane: int, path:
     show = bright & (maps.cp[plane] > 0.4)
     segments(grid[1, 0], maps.fibre_dir[plane], show, 5, *spacing_um[1:], (1, 2))
     _bare(grid[1, 0], "fibre direction where CP > 0.4")
-    _save(figure, path, dpi=85)
+    _save(figure, path, dpi=80)

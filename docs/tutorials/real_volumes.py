@@ -139,7 +139,7 @@ def picture(name: str, data: Path, scratch: Path, path: Path) -> None:
     for axes in grid.flat:
         axes.set(xticks=[], yticks=[])
     figure.colorbar(maps, ax=list(grid[:, 3]), shrink=0.6)
-    figure.savefig(path, dpi=70, metadata={"Software": None})
+    figure.savefig(path, dpi=62, metadata={"Software": None})
     plt.close(figure)
 
 
