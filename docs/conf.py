@@ -19,6 +19,7 @@ html_title = f"{project} {version}"
 # Building needs no network; in the pages only formulas do (MathJax).
 myst_enable_extensions = ["colon_fence", "deflist", "dollarmath"]
 myst_heading_anchors = 3
+highlight_language = "none"
 napoleon_google_docstring = False
 napoleon_use_rtype = False
 autodoc_member_order = "bysource"
