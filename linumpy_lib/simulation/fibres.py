@@ -22,7 +22,6 @@ from linumpy_lib.simulation.tissue_regions import (
     unit,
 )
 
-_BRIGHTNESS = {TissueClass.FIBRE: 1.0, TissueClass.CROSSING: 1.0, TissueClass.SHEET: 0.8, TissueClass.GRANULAR: 0.75}
 _GROUND_LEVEL = 0.10
 _MATRIX_GRAIN = 0.8
 _EMPTY_LEVEL = 0.004
@@ -229,17 +228,13 @@ def _paint(
     owned = np.where((scaled**3).sum(axis=1) <= 1.0, 0, 255).astype(np.uint8)
     light = np.where(owned == 0, _GROUND_LEVEL, _EMPTY_LEVEL).astype(np.float32)
     axes = np.zeros_like(points)
-    gain = np.zeros(len(TissueClass), dtype=np.float32)
-    for tissue, level in _BRIGHTNESS.items():
-        gain[tissue] = (1.0 - _GROUND_LEVEL) * level
     for region in regions:
         free = np.flatnonzero(owned == 0)
         painted = region.paint(points[free])
         hit = painted.tissue > 0
         where = free[hit]
         owned[where] = painted.tissue[hit]
-        gain = np.ones(256, dtype=np.float32)
-        light[where] += gain[painted.tissue[hit]] * painted.brightness[hit]
+        light[where] += painted.brightness[hit]
         axes[where] = painted.direction[hit]
     shape = grid[0].shape
     grain = np.concatenate(
