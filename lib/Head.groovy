@@ -23,6 +23,12 @@ class Head {
         }
     }
 
+    /** Takes a run without tasks out of the history, so that `-resume` goes on from the last run that had some. */
+    static void forgetRun() {
+        final history = Class.forName('nextflow.util.HistoryFile').DEFAULT
+        history.findByIdOrName(session().runName as String).each { record -> history.deleteEntry(record) }
+    }
+
     private static Object session() {
         return Class.forName('nextflow.Global').session
     }

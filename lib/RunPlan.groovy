@@ -80,6 +80,7 @@ class RunPlan {
 
     /** The text of `--help` or `--help NAME`. */
     String help(Object wanted) {
+        Head.forgetRun()
         if (wanted in [true, 'true']) {
             return ParameterHelp.all(schema, USAGE)
         }
@@ -104,6 +105,9 @@ class RunPlan {
             lines << found.text
             problems.addAll(found.problems)
         }
+        if (!problems) {
+            Head.forgetRun()
+        }
         return lines.join('\n')
     }
 
@@ -114,6 +118,7 @@ class RunPlan {
     /** All that is wrong, one line each; the run is not going to start. */
     String complaint() {
         Head.forgetTrace()
+        Head.forgetRun()
         final heading = problems.size() == 1 ? 'This run cannot start:' : "This run cannot start, for ${problems.size()} reasons:"
         return ([heading] + problems.collect { '  ' + it }).join('\n')
     }

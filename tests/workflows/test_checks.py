@@ -123,3 +123,14 @@ def test_preview_builds_the_run_without_running_it(nextflow: Nextflow) -> None:
     run = nextflow.run("-profile", "test,cpu", "-preview")
     assert run.status == 0
     assert "Submitted" not in run.text
+
+
+def test_runs_without_tasks_do_not_come_between_a_run_and_its_resume(nextflow: Nextflow) -> None:
+    words = ("-profile", "test,cpu", "-stub")
+    assert nextflow.run(*words).status == 0
+    assert nextflow.run("--help", "anisotropy_rho").status == 0
+    assert nextflow.run("--workflow", "anisotropy", "--input", "simulate", "--check").status == 0
+    assert nextflow.run("--workflow", "nonsense").status == 1
+    resumed = nextflow.run(*words, "-resume")
+    assert resumed.status == 0
+    assert set(resumed.tasks("test_results").values()) == {"CACHED"}
