@@ -28,7 +28,7 @@ class Display:
         Axes of the blocks.
     names : sequence of str
         Name per channel.
-    kind : {"intensity", "labels", "directions"}
+    kind : {"intensity", "labels", "directions", "mask"}
         Percentiles are taken of intensities only.
     """
 

@@ -40,7 +40,7 @@ class HalvingPyramid:
     ----------
     plans : sequence of LevelPlan
         Levels of a halving chain.
-    kind : {"intensity", "labels", "directions"}
+    kind : {"intensity", "labels", "directions", "mask"}
         Mean, mode or first voxel.
     emit : callable
         ``emit(level, shard_index, block)``, called once per coarser shard.
@@ -50,7 +50,12 @@ class HalvingPyramid:
 
     def __init__(self, plans: Sequence[LevelPlan], kind: str, emit: Emit, pool: Executor) -> None:
         self._plans, self._emit, self._pool = plans, emit, pool
-        self._reduce = {"intensity": halve_mean, "labels": halve_mode, "directions": halve_sample}[kind]
+        self._reduce = {
+            "intensity": halve_mean,
+            "labels": halve_mode,
+            "directions": halve_sample,
+            "mask": halve_sample,
+        }[kind]
         self._open: list[dict[tuple[int, ...], Array]] = [{} for _ in plans]
         self._left: list[dict[tuple[int, ...], int]] = [{} for _ in plans]
 
@@ -110,7 +115,7 @@ def stored_level(
         Level to make; its factors need not be whole.
     extents : sequence of int
         Shape (z, y, x) of the finer level.
-    kind : {"intensity", "labels", "directions"}
+    kind : {"intensity", "labels", "directions", "mask"}
         Area-weighted mean for intensities, else nearest.
     emit : callable
         ``emit(shard_index, block)``.

@@ -11,7 +11,7 @@ import numpy as np
 from linumpy_lib.errors import InputError, ParameterError
 from linumpy_lib.io.volume import CANONICAL_AXES
 
-KINDS = ("intensity", "labels", "directions")
+KINDS = ("intensity", "labels", "directions", "mask")
 
 
 def check_array(where: str, shape: tuple[int, ...], dtype: np.dtype[Any], axes: str, kind: str) -> None:

@@ -47,10 +47,10 @@ class VolumeWriter:
         ``"zyx"``, ``"czyx"``, ``"tzyx"`` or ``"tczyx"``.
     pyramid, levels, chunks, shards
         See `linumpy_lib.io.layout.plan_levels`. Chunks and shards are 1 along t and c.
-    kind : {"intensity", "labels", "directions"}
+    kind : {"intensity", "labels", "directions", "mask"}
         Intensities are averaged (rounded half to even, float32 sums for floats), labels take the most frequent value
         (smallest of equals) where axes are halved and the nearest voxel elsewhere; directions, whose sign has no
-        meaning, are sampled.
+        meaning, and masks, whose sparse holes a mode would close, are sampled.
     codec : {"zstd-bitshuffle", "lz4-bitshuffle", "lz4", "zstd", "none"}
         Blosc zstd 3 with bit shuffle; Blosc lz4 with bit shuffle for noisy floats, as small there at a quarter of the
         time; Blosc lz4 with byte shuffle for scratch; plain zstd; nothing. Each chunk is followed by a CRC-32C.
@@ -269,7 +269,7 @@ class VolumeWriter:
         if self._chain < len(self.plans):
             self._stored_levels()
         halved = self._chain == len(self.plans)
-        halving = {"intensity": "mean", "labels": "mode", "directions": "sample"}[self.kind]
+        halving = {"intensity": "mean", "labels": "mode", "directions": "sample", "mask": "sample"}[self.kind]
         method = halving if halved or self.kind == "intensity" else "nearest"
         omero = self.display.document()
         document = metadata.image_document(

@@ -158,7 +158,7 @@ def open_writers(
         "measures": writer(results.MEASURES, MEASURES, "float16", "intensity"),
         "principal_dir": writer(results.PRINCIPAL_DIR, ("z", "y", "x"), "float16", "directions"),
         "fibre_dir": writer(results.FIBRE_DIR, ("z", "y", "x"), "float16", "directions"),
-        "mask": writer(results.MASK, (), "uint8", "labels"),
+        "mask": writer(results.MASK, (), "uint8", "mask"),
     }
     if "eigenvalues" in plan.outputs:
         writers["eigenvalues"] = writer(results.EIGENVALUES, ("lambda1", "lambda2", "lambda3"), "float32", "intensity")

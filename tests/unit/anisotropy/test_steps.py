@@ -5,6 +5,8 @@ import itertools
 import json
 import re
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -232,8 +234,6 @@ def test_full_disk_is_said_and_leaves_nothing(tmp_path):
     small = tmp_path / "small"
     small.mkdir()
     mount = shutil.which("mount")
-    import subprocess
-
     if mount is None or subprocess.run([mount, "-t", "tmpfs", "-o", "size=1m", "tmpfs", small], check=False).returncode:
         pytest.skip("cannot mount a small file system here (needs root)")
     try:
@@ -259,3 +259,24 @@ def test_report(tall, tmp_path):
             (tmp_path / "copy" / path.name).symlink_to(path)
     with pytest.raises(InputError, match=r"tall_statistics\.json"):
         execute(REPORT, ["--input", str(tmp_path / "copy"), "--name", "tall", "--output", str(tmp_path / "no")])
+
+
+@pytest.mark.parametrize("store", ["mask", "fibre_dir"])
+def test_coarse_masks_and_directions_are_samples(tall, store):
+    volume = open_volume(tall / "whole" / f"tall_{store}.ome.zarr")
+    coarse = volume.level(1)
+    assert coarse.origin_um == volume.origin_um
+    np.testing.assert_array_equal(coarse.read(), volume.read()[..., ::2, ::2, ::2])
+
+
+def test_stores_of_a_volume_with_few_background_voxels_are_valid(tmp_path):
+    """A mode would close every hole of the mask, and its coarse levels would be no picture of the fine one."""
+    checker = Path(__file__).resolve().parents[4] / "shared" / "checks" / "validate_ngff.py"
+    if not checker.exists():
+        pytest.skip("needs the store validator in ../shared/checks")
+    tifffile.imwrite(tmp_path / "n.tif", np.random.default_rng(0).integers(0, 256, (70, 80, 90), dtype=np.uint8))
+    compute(tmp_path / "n.tif", tmp_path / "out")
+    for path in sorted((tmp_path / "out").glob("*.ome.zarr")):
+        command = [sys.executable, str(checker), str(path), "--deep", "--strict"]
+        answer = subprocess.run(command, capture_output=True, text=True, check=False)
+        assert answer.returncode == 0, answer.stdout
