@@ -6,6 +6,7 @@ The step scripts are stand-ins that note their command lines, so these tests see
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,9 @@ def changed(item: dict[str, Any]) -> Any:
         return next(value for value in item["enum"] if value != default)
     if item["type"] == "boolean":
         return not default
+    if "pattern" in item and item["type"] == "string":
+        candidates = ("1.5,2,3", "0.5,9", "7,8,9")
+        return next(text for text in candidates if re.search(item["pattern"], text) and text != default)
     if item["type"] == "string":
         return 'it\'s 1,2 $HOME `x` "y" \\ ;'
     if item.get("maximum") == default:
