@@ -56,22 +56,21 @@ def check_run(
     paths = [] if pattern == "simulate" else _expand(pattern)
     if pattern != "simulate" and not paths:
         problems.append(f"--input: nothing matches '{pattern}'; check the path, and quote a glob against the shell")
-    if workflow.split(",")[0] == "anisotropy":
-        from linumpy_lib.anisotropy.check import check_volume
+    first = workflow.split(",")[0]
+    for path in paths:
+        if first == "anisotropy":
+            from linumpy_lib.anisotropy.check import check_volume
 
-        for path in paths:
             lines, wrong, size = check_volume(path, slabs, channel)
-            plan += lines
-            problems += wrong
-            disk += size
-    if workflow.split(",")[0] == "preprocess":
-        from linumpy_lib.acquisition.check import check_acquisition
+        elif first == "preprocess":
+            from linumpy_lib.acquisition.check import check_acquisition
 
-        for path in paths:
             lines, wrong, size = check_acquisition(path, choices or {})
-            plan += lines
-            problems += wrong
-            disk += size
+        else:
+            continue
+        plan += lines
+        problems += wrong
+        disk += size
     folder = output.absolute()
     while not folder.exists():
         folder = folder.parent

@@ -22,13 +22,13 @@ from linumpy_lib.errors import InputError, OutputError, ParameterError, Pipeline
 from linumpy_lib.params import as_json, fields, suggest, to_text, unit
 from linumpy_lib.provenance import code_hash, provenance
 from linumpy_lib.step import STUB_SIZE, Step, Task
+from linumpy_lib.threads import available_threads
 
 VOLUME_ENDINGS = (
     *(".ome.zarr.zip", ".ome.zarr", ".zarr.zip", ".zarr"),
     *(".ome.tiff", ".ome.tif", ".tiff", ".tif", ".nii.gz", ".nii", ".nrrd"),
 )
 EXIT_ERROR = 1
-EXIT_USAGE = 2
 EXIT_OUT_OF_MEMORY = 137
 EXIT_TERMINATED = 143
 
@@ -112,13 +112,6 @@ def default_name(path: Path) -> str:
         if name.lower().endswith(ending):
             return name[: -len(ending)]
     return name
-
-
-def available_threads() -> int:
-    """Count the cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def _open_inputs(step: Step, options: argparse.Namespace) -> tuple[dict[str, Any], dict[str, str]]:

@@ -18,8 +18,6 @@ from pydantic.fields import FieldInfo
 
 from linumpy_lib.errors import ParameterError
 
-SUBJECT_PATTERN = r"^[A-Za-z0-9._-]+$"
-
 
 def _numbers(value: object) -> tuple[float, ...]:
     """Turn ``1``, ``"1"``, ``"1,2,3"``, ``[1, 2, 3]`` or ``"[1, 2, 3]"`` into one or three floats (z, y, x)."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -17,6 +16,7 @@ from linumpy_lib.anisotropy.plan import MEASURES, AnisotropyPlan
 from linumpy_lib.anisotropy.tensor import check_volume
 from linumpy_lib.device import Device, resolve_device
 from linumpy_lib.errors import InputError
+from linumpy_lib.threads import available_threads
 
 FloatArray = npt.NDArray[np.float32]
 
@@ -139,13 +139,7 @@ def compute_anisotropy(
         scale_exponent=scale_exponent(array),
     )
     whole = (slice(None), slice(None), slice(None))
-    count = (
-        threads
-        if threads is not None
-        else len(os.sched_getaffinity(0))
-        if hasattr(os, "sched_getaffinity")
-        else os.cpu_count()
-    )
+    count = available_threads() if threads is None else threads
     block = anisotropy_block(array, whole, plan, threads=count or 1, mask=chosen, device=resolve_device(device))
     assert block.measures is not None  # the plan asks for every output
     assert block.principal_dir is not None

@@ -21,10 +21,10 @@ from linumpy_lib.anisotropy.counting import (
     VECTOR_ONE,
     count_kernels,
 )
+from linumpy_lib.anisotropy.plan import MEASURES
 from linumpy_lib.anisotropy.summary import measure_summary, orientation_summary, tissue_summary
 from linumpy_lib.errors import InputError
 
-MEASURES = ("fa", "cl", "cp", "cs", "cp_norm", "lambda2_ratio")
 _VALUES = 1 << 16
 _FLUSH_AT = 1 << 31
 _FORMAT = 1

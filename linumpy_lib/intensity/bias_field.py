@@ -9,7 +9,6 @@ A typical two-pass correction::
 
 from __future__ import annotations
 
-import os
 import warnings
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -24,6 +23,7 @@ from linumpy_lib.intensity.field import FLOOR, BiasField
 from linumpy_lib.intensity.fitting import BiasFieldWarning, NoTissueError, fit_bias_field, resolve_backend
 from linumpy_lib.intensity.sections import section_bounds
 from linumpy_lib.intensity.tissue_mask import compute_tissue_mask
+from linumpy_lib.threads import available_threads
 
 __all__ = [
     "BiasField",
@@ -40,7 +40,7 @@ _GPU_SLAB_BYTES = 2**30
 
 
 def _threads(asked: int) -> int:
-    return asked or (len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
+    return asked or available_threads()
 
 
 def _destination(name: str, array: npt.NDArray[Any] | None, shape: tuple[int, ...]) -> Floats:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from typing import Any
 
@@ -50,8 +49,3 @@ def channel_labels(names: Sequence[str] | None, count: int, fallback: str) -> tu
     if len(names) != count:
         raise ParameterError(f"channel_names = {list(names)}: the volume has {count} channels")
     return tuple(str(name) for name in names)
-
-
-def default_threads() -> int:
-    """Count the processors that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

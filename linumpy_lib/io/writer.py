@@ -23,8 +23,9 @@ from linumpy_lib.io.lazy import Array, Region
 from linumpy_lib.io.ngff import ATTRIBUTE
 from linumpy_lib.io.pyramid import HalvingPyramid, halving_chain, stored_level
 from linumpy_lib.io.shards import DEFAULT_CODEC, codec_documents, write_shard
-from linumpy_lib.io.storable import channel_labels, check_array, default_threads
+from linumpy_lib.io.storable import channel_labels, check_array
 from linumpy_lib.io.units import check_spacing
+from linumpy_lib.threads import available_threads
 
 
 class VolumeWriter:
@@ -123,7 +124,7 @@ class VolumeWriter:
         self.display = Display(axes, self.channel_names, kind)
         self._missing = set(depth_first(self.plans[:1], self._rows))
         self._bytes_in = self._bytes_out = 0
-        self._threads = threads or default_threads()
+        self._threads = threads or available_threads()
         check_output(path, inputs, overwrite=overwrite)
         self._destination = Destination(self.path, overwrite=overwrite)
         self._pool = ThreadPoolExecutor(self._threads, thread_name_prefix="encode")
