@@ -15,7 +15,20 @@ ROOT = Path(__file__).resolve().parents[2]
 SCRIPTS = sorted((ROOT / "bin").glob("*.py"))
 # Scripts that are no steps: the launcher's check, and a viewer for people.
 PROGRAMS = {"check_run", "view_anisotropy"}
-HEAVY = {"matplotlib", "numba", "torch", "cupy", "SimpleITK", "skimage", "napari", "tensorstore", "nibabel", "nrrd"}
+HEAVY = {
+    "matplotlib",
+    "numba",
+    "torch",
+    "cupy",
+    "SimpleITK",
+    "skimage",
+    "sklearn",
+    "pywt",
+    "napari",
+    "tensorstore",
+    "nibabel",
+    "nrrd",
+}
 STEPS = {step.name: step for step in steps()}
 
 

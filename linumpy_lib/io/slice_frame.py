@@ -1,0 +1,68 @@
+"""Where a slice's voxels lie: stated in each slice store, so that no later step has to guess it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from linumpy_lib.errors import InputError
+from linumpy_lib.io.volume import Volume
+
+KEY = "slice"
+
+
+@dataclass(frozen=True)
+class SliceFrame:
+    """Identity and place of one slice volume (z, y, x).
+
+    Attributes
+    ----------
+    slice_id : int
+        Slice that the volume shows; ids that are absent between two slices are gaps in z.
+    origin_um : tuple of float
+        Centre of voxel (0, 0, 0) along (z, y, x), micrometres. z counts from the first depth sample of the mosaic; y and
+        x count from the centre of the first voxel of the tile at row 0, column 0 of the nominal grid.
+    stage_origin_mm : tuple of float or None
+        Stage position of that tile's first voxel along the image axes (y, x), millimetres; None if unknown.
+    """
+
+    slice_id: int
+    origin_um: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    stage_origin_mm: tuple[float, float] | None = None
+
+    def as_json(self) -> dict[str, Any]:
+        """Plain JSON form; goes into a store's provenance under `KEY`."""
+        return {
+            "slice_id": self.slice_id,
+            "origin_um": list(self.origin_um),
+            "stage_origin_mm": None if self.stage_origin_mm is None else list(self.stage_origin_mm),
+        }
+
+
+def slice_frame(volume: Volume) -> SliceFrame:
+    """Read the place of a slice volume.
+
+    Parameters
+    ----------
+    volume : Volume
+        A slice store, opened.
+
+    Raises
+    ------
+    InputError
+        If the store does not state it, or states it malformed.
+    """
+    data = volume.provenance.get(KEY)
+    if not isinstance(data, Mapping):
+        raise InputError(f"{volume.name}: its metadata state no slice; make slices with stitch_slice of this program")
+    try:
+        z, y, x = (float(n) for n in data["origin_um"])
+        stage = data.get("stage_origin_mm")
+        return SliceFrame(
+            slice_id=int(data["slice_id"]),
+            origin_um=(z, y, x),
+            stage_origin_mm=None if stage is None else (float(stage[0]), float(stage[1])),
+        )
+    except (KeyError, TypeError, ValueError, IndexError) as error:
+        raise InputError(f"{volume.name}: its place is malformed ({error!r}); make the slice again") from None
