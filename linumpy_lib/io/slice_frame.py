@@ -21,8 +21,8 @@ class SliceFrame:
     slice_id : int
         Slice that the volume shows; ids that are absent between two slices are gaps in z.
     origin_um : tuple of float
-        Centre of voxel (0, 0, 0) along (z, y, x), micrometres. z counts from the first depth sample of the mosaic; y and
-        x count from the centre of the first voxel of the tile at row 0, column 0 of the nominal grid.
+        Centre of voxel (0, 0, 0) along (z, y, x), micrometres. z is counted from the mosaic's first depth sample,
+        y and x from the centre of the first voxel of the tile at row 0, column 0 of the nominal grid.
     stage_origin_mm : tuple of float or None
         Stage position of that tile's first voxel along the image axes (y, x), millimetres; None if unknown.
     """

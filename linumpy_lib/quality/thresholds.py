@@ -25,8 +25,8 @@ def read_thresholds(path: Path) -> dict[str, dict[str, Any]]:
     Parameters
     ----------
     path : Path
-        JSON: ``{"<figure>": {"bad": "above" | "below" | "magnitude", "warning": number, "error": number}}``. *magnitude*
-        judges the absolute value, for figures with a sign.
+        JSON: ``{"<figure>": {"bad": "above" | "below" | "magnitude", "warning": number, "error": number}}``.
+        *magnitude* judges the absolute value, for figures with a sign.
 
     Returns
     -------
