@@ -56,7 +56,7 @@ def _check(path: Path, name: str, entry: Any) -> None:
     values = [entry.get("warning"), entry.get("error")]
     if not all(isinstance(v, int | float) and not isinstance(v, bool) and math.isfinite(v) for v in values):
         raise InputError(f'{where}: need finite numbers for "warning" and "error"')
-    warning, error = values
+    warning, error = float(entry["warning"]), float(entry["error"])
     if (error < warning) if entry["bad"] != "below" else (error > warning):
         raise InputError(f'{where}: "error" {error} is reached before "warning" {warning}; swap them')
 
@@ -101,7 +101,8 @@ def judge(
         return {"status": "error", "thresholds": bounds}
     number = abs(value) if entry["bad"] == "magnitude" else value
     status: Status = "ok"
-    for level in ("warning", "error"):
+    levels: tuple[Status, ...] = ("warning", "error")
+    for level in levels:
         if (number < entry[level]) if entry["bad"] == "below" else (number > entry[level]):
-            status = level  # type: ignore[assignment]
+            status = level
     return {"status": status, "thresholds": bounds}
