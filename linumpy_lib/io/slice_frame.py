@@ -25,11 +25,18 @@ class SliceFrame:
         y and x from the centre of the first voxel of the tile at row 0, column 0 of the nominal grid.
     stage_origin_mm : tuple of float or None
         Stage position of that tile's first voxel along the image axes (y, x), millimetres; None if unknown.
+    interval_um : float or None
+        Distance along z between the tops of slices with consecutive ids, micrometres; known from `align_common_space` on,
+        where y and x of `origin_um` count from the common canvas.
+    interpolated : bool
+        Whether the voxels were made from neighbours because the slice is missing.
     """
 
     slice_id: int
     origin_um: tuple[float, float, float] = (0.0, 0.0, 0.0)
     stage_origin_mm: tuple[float, float] | None = None
+    interval_um: float | None = None
+    interpolated: bool = False
 
     def as_json(self) -> dict[str, Any]:
         """Plain JSON form; goes into a store's provenance under `KEY`."""
@@ -37,6 +44,8 @@ class SliceFrame:
             "slice_id": self.slice_id,
             "origin_um": list(self.origin_um),
             "stage_origin_mm": None if self.stage_origin_mm is None else list(self.stage_origin_mm),
+            "interval_um": self.interval_um,
+            "interpolated": self.interpolated,
         }
 
 
@@ -63,6 +72,8 @@ def slice_frame(volume: Volume) -> SliceFrame:
             slice_id=int(data["slice_id"]),
             origin_um=(z, y, x),
             stage_origin_mm=None if stage is None else (float(stage[0]), float(stage[1])),
+            interval_um=None if data.get("interval_um") is None else float(data["interval_um"]),
+            interpolated=bool(data.get("interpolated", False)),
         )
     except (KeyError, TypeError, ValueError, IndexError) as error:
         raise InputError(f"{volume.name}: its place is malformed ({error!r}); make the slice again") from None
