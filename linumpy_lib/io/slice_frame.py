@@ -26,8 +26,8 @@ class SliceFrame:
     stage_origin_mm : tuple of float or None
         Stage position of that tile's first voxel along the image axes (y, x), millimetres; None if unknown.
     interval_um : float or None
-        Distance along z between the tops of slices with consecutive ids, micrometres; known from `align_common_space` on,
-        where y and x of `origin_um` count from the common canvas.
+        Distance in z of the tops of slices with consecutive ids, micrometres; known from `align_common_space` on
+        (y and x of `origin_um` count from the common canvas then).
     interpolated : bool
         Whether the voxels were made from neighbours because the slice is missing.
     """
