@@ -1,0 +1,1 @@
+"""From slices to one volume: positions, registration, stacking, and the atlas."""
