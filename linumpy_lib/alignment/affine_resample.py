@@ -58,7 +58,8 @@ class AffineView:
             values = ndimage.affine_transform(
                 np.nan_to_num(block.astype(np.float32)), self.matrix, offset, shape, order=1, prefilter=False
             )
-            return np.rint(values).astype(dtype) if dtype.kind in "ui" else values.astype(dtype)
+            result: npt.NDArray[Any] = np.rint(values).astype(dtype) if dtype.kind in "ui" else values.astype(dtype)
+            return result
         return np.zeros(fetched, dtype)
 
     def __getitem__(self, region: tuple[slice, ...]) -> npt.NDArray[Any]:

@@ -21,6 +21,8 @@ SEARCH_VOXELS = 30
 SEARCH_DEG = (-40.0, -20.0, 0.0, 20.0, 40.0)
 """Angles about each axis that are tried; any turn of up to 45 degrees lies within 10 degrees of one."""
 CANDIDATES = 3
+SAMPLES = 400_000
+"""Voxels that the metric looks at, of a larger image every n-th."""
 _FLIPS = ((180.0, 0.0, 0.0), (0.0, 180.0, 0.0), (0.0, 0.0, 180.0))
 
 
@@ -80,7 +82,7 @@ class Brain:
 
 @dataclass(frozen=True)
 class Pose:
-    """A map of template positions to subject positions, millimetres (z, y, x): ``subject = matrix @ template + offset``."""
+    """A map of template to subject positions, millimetres (z, y, x): ``subject = matrix @ template + offset``."""
 
     matrix: Matrix
     offset: Matrix
@@ -149,8 +151,8 @@ def search_start(template: Brain, subject: Brain, initial: Matrix | None = None)
     middle = (np.asarray(box) - 1) / 2
     angles = (-10.0, 0.0, 10.0) if initial is not None else SEARCH_DEG
     found: list[tuple[float, Pose]] = []
-    for degrees in itertools.product(angles, repeat=3):
-        turn = rotation_matrix(degrees) @ (np.eye(3) if initial is None else initial)
+    for x, y, z in itertools.product(angles, repeat=3):
+        turn = rotation_matrix((x, y, z)) @ (np.eye(3) if initial is None else initial)
         back = turn.T  # output (template frame) -> input (subject)
         turned = ndimage.affine_transform(moving, back, centre - back @ middle, box, order=1)
         norm = float(np.linalg.norm(turned))
@@ -193,10 +195,11 @@ def _sitk_image(brain: Brain) -> Any:
     return image
 
 
-def _transform(pose: Pose, centre_mm: Matrix, kind: str) -> Any:
-    """Build ITK's transform (x, y, z) of a pose (z, y, x)."""
+def itk_transform(pose: Pose, centre_mm: Matrix | None = None, kind: str = "rigid") -> Any:
+    """Build ITK's transform (x, y, z) of a pose (z, y, x), about a centre."""
     import SimpleITK as sitk  # noqa: N813
 
+    centre_mm = np.zeros(3) if centre_mm is None else centre_mm
     transform = sitk.Euler3DTransform() if kind == "rigid" else sitk.AffineTransform(3)
     transform.SetCenter(centre_mm[::-1].tolist())
     matrix = pose.matrix[::-1, ::-1]
@@ -234,10 +237,10 @@ def _method(metric: Metric) -> Any:
     return method
 
 
-def _sampled(method: Any, metric: Metric) -> Any:
-    if metric != "AntsCC":
+def _sampled(method: Any, metric: Metric, voxels: int) -> Any:
+    if metric != "AntsCC" and voxels > SAMPLES:
         method.SetMetricSamplingStrategy(method.REGULAR)
-        method.SetMetricSamplingPercentage(0.25, 1)
+        method.SetMetricSamplingPercentage(max(0.1, SAMPLES / voxels), 1)
     return method
 
 
@@ -251,7 +254,7 @@ def _refine(
 ) -> tuple[Any, float]:
     import SimpleITK as sitk  # noqa: N813
 
-    method = _sampled(_method(metric), metric)
+    method = _sampled(_method(metric), metric, fixed.GetNumberOfPixels())
     method.SetOptimizerAsRegularStepGradientDescent(
         learningRate=1.0,
         minStep=1e-4,
@@ -318,7 +321,7 @@ def register_to_template(
     coarse = max(1, min(8, smallest // 12))
     rough: list[tuple[float, Pose]] = []
     for start in search_start(template, subject, initial):
-        transform = _transform(start, centre, "rigid")
+        transform = itk_transform(start, centre, "rigid")
         _, value = _refine(fixed, moving, transform, metric, [coarse], min(max_iterations, 100))
         rough.append((value, _pose(transform)))
     _, pose = min(rough, key=lambda item: item[0])
@@ -327,7 +330,7 @@ def register_to_template(
     kinds = ["rigid"] if kind == "rigid" else ["rigid", "affine"]
     value = start_metric
     for step in kinds:
-        transform = _transform(pose, centre, step)
+        transform = itk_transform(pose, centre, step)
         _refine(fixed, moving, transform, metric, shrink, max_iterations)
         refined = _pose(transform)
         new = _value(fixed, moving, refined, metric)
@@ -340,16 +343,14 @@ def register_to_template(
         other = Pose(pose.matrix @ turn, pose.offset + pose.matrix @ (centre - turn @ centre))
         flipped[name] = _value(fixed, moving, other, metric)
     overlap, correlation = _agreement(template, subject, pose)
-    return AtlasFit(
-        pose, value, start_metric, overlap, correlation, subject.tissue_mm3 / template.tissue_mm3, flipped
-    )
+    return AtlasFit(pose, value, start_metric, overlap, correlation, subject.tissue_mm3 / template.tissue_mm3, flipped)
 
 
 def _value(fixed: Any, moving: Any, pose: Pose, metric: Metric) -> float:
     import SimpleITK as sitk  # noqa: N813
 
-    method = _sampled(_method(metric), metric)
-    method.SetInitialTransform(sitk.AffineTransform(_transform(pose, np.zeros(3), "affine")))
+    method = _sampled(_method(metric), metric, fixed.GetNumberOfPixels())
+    method.SetInitialTransform(sitk.AffineTransform(itk_transform(pose, kind="affine")))
     try:
         return float(method.MetricEvaluate(fixed, moving))
     except RuntimeError:  # no overlap at all
@@ -363,7 +364,9 @@ def _agreement(template: Brain, subject: Brain, pose: Pose) -> tuple[float, floa
     matrix = pose.matrix * np.asarray(template.spacing_mm) / np.asarray(subject.spacing_mm)[:, None]
     offset = pose.offset / subject.spacing_mm
     image = ndimage.affine_transform(subject.image, matrix, offset, template.image.shape, order=1)
-    tissue = ndimage.affine_transform(subject.tissue.astype(np.float32), matrix, offset, template.image.shape, order=1) > 0.5
+    tissue = (
+        ndimage.affine_transform(subject.tissue.astype(np.float32), matrix, offset, template.image.shape, order=1) > 0.5
+    )
     smaller = min(template.tissue_mm3, subject.tissue_mm3) / float(np.prod(template.spacing_mm))
     overlap = float((tissue & template.tissue).sum() / max(smaller, 1.0))
     either = tissue | template.tissue

@@ -11,6 +11,7 @@ from pathlib import Path
 from linumpy_lib.errors import InputError
 
 ALLEN_FOLDER = "http://download.alleninstitute.org/informatics-archive/current-release/mouse_ccf/average_template"
+ALLEN_NAME = "average_template_"
 ALLEN_ORIENTATION = "RIP"
 """Where z, y, x of the Allen files point to: to the right, down, and to the back."""
 
@@ -41,7 +42,8 @@ def allen_template(
 ) -> Path:
     """Return the Allen average template, fetched into the cache where it is not there yet.
 
-    An interrupted download is taken up where it ended; the file takes its name when it is whole and its SHA-256 is right.
+    An interrupted download is taken up where it ended; the file takes its name when it is whole and its
+    SHA-256 is right.
 
     Parameters
     ----------
@@ -60,7 +62,7 @@ def allen_template(
         If it cannot be fetched, with the file to put in place by hand; or if what was fetched is not that file.
     """
     folder = cache_folder() if folder is None else folder
-    name = f"average_template_{resolution_um}.nrrd"
+    name = f"{ALLEN_NAME}{resolution_um}.nrrd"
     target = folder / name
     if target.is_file():
         return target
@@ -71,16 +73,16 @@ def allen_template(
         _fetch(f"{source}/{name}", part)
     except (urllib.error.URLError, OSError, ValueError) as error:
         raise InputError(
-            f"{target}: the Allen template is not there and cannot be fetched from {source}/{name} ({error}); fetch it on "
-            f"another machine and put it there, set LINUMPY_ATLAS_CACHE to a folder that has it, or give a file of your "
-            "own with --atlas_template"
+            f"{target}: the Allen template is not there and cannot be fetched from {source}/{name} ({error}); "
+            "fetch it on another machine and put it there, set LINUMPY_ATLAS_CACHE to a folder that has it, or give a "
+            "template file of your own (atlas_template)"
         ) from None
     found = _sha256(part)
     if expected is not None and found != expected:
         part.unlink()
         raise InputError(
-            f"{target}: what was fetched is not the Allen template (SHA-256 {found[:16]}… instead of {expected[:16]}…); "
-            "run again, or put the right file there by hand"
+            f"{target}: what was fetched is not the Allen template (SHA-256 {found[:16]}… instead of "
+            f"{expected[:16]}…); run again, or put the right file there by hand"
         )
     os.replace(part, target)
     return target
