@@ -1,1 +1,1 @@
-"""From slices to one volume: positions, registration, stacking, and the atlas."""
+"""Slices into one volume: re-homing, common space, interpolation, registration of neighbours, stacking, atlas."""

@@ -1,1 +1,1 @@
-"""Steps of the alignment domain."""
+"""Steps that align slices."""
