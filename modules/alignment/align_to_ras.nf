@@ -23,7 +23,7 @@ process ALIGN_TO_RAS {
 
     stub:
     """
-    align_to_ras.py --stub --input ${volume} --output ras --name ${meta.id} --template ${template ?: volume} \\
-        --processes ${task.cpus} --code ${step.code} ${step.flags}
+    align_to_ras.py --stub --input ${volume} --output ras --name ${meta.id} ${template ? "--template ${template}" : ''} \\
+        ${annotation ? "--annotation ${annotation}" : ''} --processes ${task.cpus} --code ${step.code} ${step.flags}
     """
 }
