@@ -1,9 +1,9 @@
 """BaSiC (Peng et al. 2017): flat field, dark field and baselines of many tiles, on any device.
 
-Every image is modelled as ``baseline * flat_field + dark_field``. What a tile shows beyond its baseline is a residual
-that should be sparse, so that the data term is an L1 norm, reweighted; the fields are smooth, so that they are sparse as
-sums of cosines. Peng's program solves this with a linearised alternating direction method; here it is solved by
-iteratively reweighted least squares, whose steps are a handful of matrix products.
+Every image is modelled as ``baseline * flat_field + dark_field``. What a tile shows beyond that is a residual that
+should be sparse, so that the data term is a reweighted L1 norm; the fields are smooth, so that they are sparse as sums
+of cosines. Peng's program solves this with a linearised alternating direction method; here it is solved by iteratively
+reweighted least squares, whose steps are a handful of matrix products.
 """
 
 from __future__ import annotations
@@ -18,20 +18,23 @@ from linumpy_lib.device import Device, get_device
 from linumpy_lib.illumination.cosines import Float64, cosine_basis
 
 FLAT_ORDER = 24
-DARK_ORDER = 8
+DARK_ORDER = 4
 DEFAULT_SMOOTHNESS = 0.05
-FEWEST_TILES = 4
 
-# Iterations without reweighting, and between two looks at how much tiles disagree.
-_PLAIN = 8
-_SHRINK_EVERY = 4
-_TOLERANCE = 2e-4
+# Largest relative change of the flat field, in one iteration, of a fit that has come to rest.
+_TOLERANCE = 3e-4
+# Iterations with the plain L1 norm, which has one minimum, before large residuals lose their say.
+_PLAIN = 6
 # Residuals below this fraction of the baseline count alike.
 _EPSILON = 0.01
 # Standard errors from which on a cosine is believed, at the default smoothness.
 _BELIEVED = 2.0
 _SMALLEST_FLAT = 0.05
+_SMALLEST_BASELINE = 1e-3
+# Variance of the flat field above which it can be told from the dark field.
 _FLAT_VARIANCE = 1e-4
+# Every so many pixels are looked at for the typical residual.
+_SAMPLE = 7
 
 
 @dataclass(frozen=True)
@@ -52,8 +55,6 @@ class BasicFit:
         Steps taken.
     converged : bool
         Whether the flat field had come to rest.
-    change : float
-        Last change of the flat field.
     """
 
     flat: Float64
@@ -62,7 +63,6 @@ class BasicFit:
     grid: tuple[int, int]
     iterations: int
     converged: bool
-    change: float
 
 
 def fit_basic(
@@ -105,18 +105,17 @@ def fit_basic(
     Raises
     ------
     ValueError
-        If there is no image, or shapes do not fit.
+        If there is no image.
 
     References
     ----------
     Peng et al. (2017) A BaSiC tool for background and shading correction of optical microscopy images. Nature
     Communications 8:14836.
     """
-    count, height, width = images.shape
-    if count == 0:
+    if images.shape[0] == 0:
         raise ValueError("no images to fit")
-    solver = _Solver(images, groups, weights, smoothness, darkfield, darkest, device or get_device("cpu"))
-    return solver.run(max_iterations)
+    solver = _Solver(images, groups, weights, darkfield, darkest, device or get_device("cpu"))
+    return solver.run(max_iterations, _BELIEVED * smoothness / DEFAULT_SMOOTHNESS)
 
 
 class _Solver:
@@ -127,92 +126,106 @@ class _Solver:
         images: npt.NDArray[np.float32],
         groups: npt.ArrayLike | None,
         weights: npt.NDArray[np.float32] | None,
-        smoothness: float,
         darkfield: bool,
         darkest: npt.NDArray[np.float32] | None,
         device: Device,
     ) -> None:
         count, height, width = images.shape
-        self.grid = (height, width)
-        self.darkfield, self.device = darkfield, device
-        self.believed = _BELIEVED * smoothness / DEFAULT_SMOOTHNESS
+        self.grid, self.darkfield, self.device = (height, width), darkfield, device
         labels = np.arange(count) if groups is None else np.unique(np.asarray(groups), return_inverse=True)[1]
-        self.membership = device.to_device(np.eye(int(labels.max()) + 1, dtype=np.float32)[:, labels])
         self.tiles = int(labels.max()) + 1
-        flat = images.reshape(count, -1)
-        start = np.array([float(np.median(row)) for row in flat])
-        if weights is not None:
+        self.labels = labels
+        pixels = images.reshape(count, -1)
+        if weights is None:
+            start = np.median(pixels[:, ::_SAMPLE], axis=1).astype(np.float64)
+        else:
             valid = weights.reshape(count, -1) > 0
-            start = np.array([float(np.median(r[v])) if v.any() else 0.0 for r, v in zip(flat, valid, strict=True)])
+            start = np.array([float(np.median(p[v])) if v.any() else 0.0 for p, v in zip(pixels, valid, strict=True)])
         self.unit = float(np.median(start[start > 0])) if (start > 0).any() else 1.0
-        self.data = device.to_device(flat / np.float32(self.unit))
+        self.data = device.to_device(pixels / np.float32(self.unit))
         self.weights = None if weights is None else device.to_device(weights.reshape(count, -1))
-        self.baseline = np.maximum(start / self.unit, 1e-3)
+        self.baseline = np.maximum(start / self.unit, _SMALLEST_BASELINE)
         self.bound = None if darkest is None else darkest.reshape(-1).astype(np.float64) / self.unit
-        orders = [(min(FLAT_ORDER, n), min(DARK_ORDER, n)) for n in self.grid]
-        self.bases = [[cosine_basis(n, order[k]) for n, order in zip(self.grid, orders, strict=True)] for k in (0, 1)]
+        self.bases = [[cosine_basis(n, min(order, n)) for n in self.grid] for order in (FLAT_ORDER, DARK_ORDER)]
         self.flat, self.dark = np.ones(height * width), np.zeros(height * width)
-        self.shrink = np.ones((orders[0][0], orders[1][0]))
-        self.spread = 1.0
+        self.shrink = np.ones((min(FLAT_ORDER, height), min(FLAT_ORDER, width)))
+        self.spread = np.inf
 
-    def run(self, max_iterations: int) -> BasicFit:
-        """Iterate until the flat field rests."""
-        change, calm, iteration = np.inf, 0, 0
-        for iteration in range(1, max_iterations + 1):
-            previous = self.flat
-            self._step(reweight=iteration > _PLAIN, measure=iteration % _SHRINK_EVERY == 0)
-            change = float(np.abs(self.flat - previous).max())
-            # after a look at the tiles' disagreement a calm step may be followed by a large one
-            calm = calm + 1 if change < _TOLERANCE and iteration > 2 * _PLAIN else 0
-            if calm > _SHRINK_EVERY:
-                break
+    def run(self, max_iterations: int, believed: float) -> BasicFit:
+        """Fit freely, judge the cosines by how much the tiles disagree, fit again with those that are believed."""
+        used, converged = self._settle(max_iterations)
+        if believed > 0:
+            self._believe(believed)
+            more, converged_again = self._settle(max(1, max_iterations - used))
+            used, converged = used + more, converged and converged_again
         flat = self._coefficients(self.flat, 0)
-        dark = self._coefficients(self.dark, 1) * self.unit
         return BasicFit(
-            flat, dark, self.baseline * self.unit, self.grid, iteration, calm > _SHRINK_EVERY, change
+            flat,
+            self._coefficients(self.dark, 1) * self.unit,
+            self.baseline * self.unit,
+            self.grid,
+            used,
+            converged,
         )
 
-    def _step(self, *, reweight: bool, measure: bool) -> None:
-        device, xp = self.device, self.device.xp
-        base, flat, dark = (device.to_device(v) for v in (self.baseline, self.flat, self.dark))
-        predicted = base[:, None] * flat[None, :]
-        residual = self.data - predicted
+    def _settle(self, most: int) -> tuple[int, bool]:
+        """Iterate until the flat field rests; return the iterations and whether it does."""
+        for iteration in range(1, most + 1):
+            previous = self.flat
+            trust, residual = self._trust()
+            if iteration == _PLAIN and not np.isfinite(self.spread):
+                # fixed from here on: a scale that follows the fit would keep it from coming to rest
+                self.spread = self._typical(residual)
+            self._fit_fields(trust)
+            self._fit_baselines(trust)
+            change = float(np.abs(self.flat - previous).max())
+            if change < _TOLERANCE and np.isfinite(self.spread):
+                return iteration, True
+        return most, False
+
+    def _trust(self) -> tuple[Any, Any]:
+        """Weights of iteratively reweighted least squares, and residuals relative to the prediction."""
+        base, flat = self.device.to_device(self.baseline)[:, None], self.device.to_device(self.flat)[None, :]
+        residual = self.data - base * flat
         if self.darkfield:
-            residual = residual - dark[None, :]
-        size = xp.abs(residual)
-        relative = size / predicted
-        trust = 1 / (size + _EPSILON)
-        if reweight:
-            trust = trust / (relative / self.spread + 1)
-        if self.weights is not None:
-            trust = trust * self.weights
-        weighted = trust * self.data
-        powers = device.to_device(np.stack([self.baseline**2, self.baseline, np.ones_like(self.baseline)]))
-        # sums over the images, one for each pixel
-        bb, b, one = (device.to_numpy(row).astype(np.float64) for row in powers @ trust)
-        b_data, data = (device.to_numpy(row).astype(np.float64) for row in powers[1:] @ weighted)
-        known = bb > 1e-4 * bb.max()
-        if self.darkfield:
-            self._both(bb, b, one, b_data, data, known)
-        else:
-            slope = np.where(known, b_data / np.where(known, bb, 1), self.flat)
-            self._set_flat(slope)
-        if measure:
-            influence = trust * residual * base[:, None]
-            self._believe(device.to_numpy(self.membership @ influence).astype(np.float64) / np.where(known, bb, np.inf))
-            self.spread = self._typical(relative)
-        # sums over the pixels, one for each image
-        fields = device.to_device(np.stack([self.flat**2, self.flat * self.dark, self.flat], axis=1))
-        ff, fd, _ = device.to_numpy(trust @ fields).astype(np.float64).T
-        f_data = device.to_numpy(weighted @ fields[:, 2:])[:, 0].astype(np.float64)
-        self.baseline = np.maximum((f_data - fd) / np.where(ff > 0, ff, 1), 1e-3)
+            residual = residual - self.device.to_device(self.dark)[None, :]
+        relative = self.device.xp.abs(residual) / (base * flat)
+        trust = 1 / ((relative + _EPSILON) * base)
+        if np.isfinite(self.spread):
+            trust = trust / (relative * (1 / self.spread) + 1)
+        return (trust if self.weights is None else trust * self.weights), relative
 
     def _typical(self, relative: Any) -> float:
-        """Median relative residual of every seventh pixel."""
-        sample = self.device.to_numpy(relative[:, ::7])
+        sample = self.device.to_numpy(relative[:, ::_SAMPLE])
         if self.weights is not None:
-            sample = sample[self.device.to_numpy(self.weights[:, ::7]) > 0]
-        return max(float(np.median(sample)), 1e-3)
+            sample = sample[self.device.to_numpy(self.weights[:, ::_SAMPLE]) > 0]
+        return max(float(np.median(sample)), _EPSILON) if sample.size else _EPSILON
+
+    def _fit_fields(self, trust: Any) -> None:
+        """Fit slope, and intercept, of every pixel over the images' baselines."""
+        powers = self.device.to_device(np.stack([self.baseline**2, self.baseline, np.ones_like(self.baseline)]))
+        bb, b, one = self._down(powers @ trust)
+        b_data, data = self._down(powers[1:] @ (trust * self.data))
+        known = bb > 1e-4 * bb.max()
+        if not self.darkfield:
+            self._set_flat(np.where(known, (b_data - self.dark * b) / np.where(known, bb, 1), self.flat))
+            return
+        determinant = bb * one - b * b
+        known &= determinant > 1e-6 * bb * one
+        safe = np.where(known, determinant, 1)
+        intercept = np.where(known, (bb * data - b * b_data) / safe, self.dark)
+        self._set_dark(intercept, np.where(known, determinant / np.where(known, bb, 1), 0))
+        self._set_flat(np.where(known, (b_data - self.dark * b) / np.where(known, bb, 1), self.flat))
+
+    def _fit_baselines(self, trust: Any) -> None:
+        fields = self.device.to_device(np.stack([self.flat**2, self.flat * self.dark, self.flat], axis=1))
+        ff, fd, _ = self._down(trust @ fields).T
+        f_data = self._down((trust * self.data) @ fields[:, 2:])[:, 0]
+        self.baseline = np.maximum((f_data - fd) / np.where(ff > 0, ff, 1), _SMALLEST_BASELINE)
+
+    def _down(self, array: Any) -> Float64:
+        result: Float64 = self.device.to_numpy(array).astype(np.float64)
+        return result
 
     def _coefficients(self, field: Float64, kind: int) -> Float64:
         along_y, along_x = self.bases[kind]
@@ -225,35 +238,38 @@ class _Solver:
         return result
 
     def _set_flat(self, slope: Float64) -> None:
-        scale = slope.mean()
-        field = self._field(self._coefficients(slope / scale, 0) * self.shrink, 0)
-        self.flat = np.maximum(field, _SMALLEST_FLAT)
-        self.flat /= self.flat.mean()
+        field = self._field(self._coefficients(slope / slope.mean(), 0) * self.shrink, 0)
+        field = np.maximum(field, _SMALLEST_FLAT)
+        self.flat = field / field.mean()
 
-    def _both(
-        self, bb: Float64, b: Float64, one: Float64, b_data: Float64, data: Float64, known: npt.NDArray[np.bool_]
-    ) -> None:
-        """Slope and intercept of every pixel over the images' baselines."""
-        determinant = bb * one - b * b
-        known = known & (determinant > 1e-6 * bb * one)
-        safe = np.where(known, determinant, 1)
-        slope = np.where(known, (b_data * one - data * b) / safe, self.flat)
-        intercept = np.where(known, (bb * data - b * b_data) / safe, self.dark)
-        self._set_flat(slope)
+    def _set_dark(self, intercept: Float64, evidence: Float64) -> None:
+        """Fit few cosines to the intercepts, weighted by what each pixel knows about its own."""
+        along_y, along_x = self.bases[1]
+        atoms = (along_y[:, None, :, None] * along_x[None, :, None, :]).reshape(-1, len(intercept))
+        weighted = atoms * evidence
+        values = np.linalg.lstsq(weighted @ atoms.T, weighted @ intercept, rcond=1e-8)[0]
+        dark: Float64 = values @ atoms
         variance = float(self.flat.var())
         if variance > _FLAT_VARIANCE:
             # D + c F with b - c explains the data as well as D with b: take the flattest dark field
-            intercept = intercept - self.flat * float(np.cov(intercept, self.flat)[0, 1]) / variance
-        smooth = self._field(self._coefficients(intercept, 1), 1)
-        self.dark = np.clip(smooth, 0, None if self.bound is None else self.bound)
+            dark = dark - self.flat * (float(np.cov(dark, self.flat)[0, 1]) / variance)
+        self.dark = np.clip(dark, 0, None if self.bound is None else self.bound)
 
-    def _believe(self, influence: Float64) -> None:
+    def _believe(self, believed: float) -> None:
         """Shrink each cosine by how much the tiles disagree on it."""
-        scores = self._coefficients(influence, 0)
+        trust, _ = self._trust()
+        base = self.device.to_device(self.baseline)[:, None]
+        residual = self.data - base * self.device.to_device(self.flat)[None, :]
+        if self.darkfield:
+            residual = residual - self.device.to_device(self.dark)[None, :]
+        membership = np.zeros((self.tiles, len(self.labels)), np.float32)
+        membership[self.labels, np.arange(len(self.labels))] = 1
+        influence = self._down(self.device.to_device(membership) @ (trust * residual * base))
+        weight = self._down(self.device.to_device((self.baseline**2)[None, :]) @ trust)[0]
+        scores = self._coefficients(influence / np.where(weight > 0, weight, np.inf), 0)
         variance = (scores**2).sum(axis=0) * self.tiles / max(1, self.tiles - 1)
-        raw = self._coefficients(self.flat, 0) / np.where(self.shrink > 0, self.shrink, 1)
-        evidence = np.where(self.shrink > 0, raw**2, 0) + scores.sum(axis=0) ** 2
+        squared = self._coefficients(self.flat, 0) ** 2
         with np.errstate(divide="ignore", invalid="ignore"):
-            shrink = 1 - self.believed**2 * variance / evidence
-        self.shrink = np.where(evidence > 0, np.clip(shrink, 0, 1), 0)
+            shrink = 1 - believed**2 * variance / squared
+        self.shrink = np.where(squared > 0, np.clip(shrink, 0, 1), 0)
         self.shrink[0, 0] = 1

@@ -70,7 +70,7 @@ def shaded_tiles(
     """
     generator = np.random.default_rng(seed)
     y, x = np.meshgrid(*[np.linspace(-1, 1, n) for n in shape], indexing="ij")
-    flat = 1 - 0.42 * ((x - 0.15) ** 2 + 0.8 * (y + 0.2) ** 2) + 0.06 * np.sin(2.2 * x + 1) * y
+    flat = 1 - 0.34 * ((x - 0.15) ** 2 + 0.8 * (y + 0.2) ** 2) + 0.06 * np.sin(2.2 * x + 1) * y
     flat /= flat.mean()
     dark_field = dark * (1 + 0.25 * x * y - 0.15 * np.cos(2.5 * y))
     images = np.empty((count, *shape), np.float32)
