@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
 from linumpy_lib.intensity.slice_columns import BinnedSlice, Bools, Floats
 

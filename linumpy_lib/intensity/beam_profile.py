@@ -13,6 +13,7 @@ difference d of their decays give mu = d / (r - 1).
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -180,7 +181,7 @@ def agarose_mu(reference: _Reference, step_mm: float) -> float:
     return float(np.clip(-slope / 2 / (contrast - 1), 0, HIGHEST_AGAROSE_MU))
 
 
-def _confocal(z_mm: Doubles, focus_mm: float, rayleigh_mm: float) -> Doubles:
+def _confocal(z_mm: npt.NDArray[Any], focus_mm: float, rayleigh_mm: float) -> Doubles:
     result: Doubles = 1 / (1 + ((z_mm - focus_mm) / rayleigh_mm) ** 2)
     return result
 
@@ -323,8 +324,17 @@ def measure_beam_profile(
         else:
             profile = _confocal(z_mm, focus, rayleigh)
             return BeamProfile(
-                _limited(profile), floor, noise, name, "model", found, focus * 1000, rayleigh * 1000, residual,
-                materials, reason,
+                _limited(profile),
+                floor,
+                noise,
+                name,
+                "model",
+                found,
+                focus * 1000,
+                rayleigh * 1000,
+                residual,
+                materials,
+                reason,
             )
     mu = mu or 0.0
     below = np.arange(binned.shape[0]) - reference.face
@@ -332,9 +342,7 @@ def measure_beam_profile(
     profile = _smooth(line, reference.valid)
     part = reference.valid
     residual = float(np.sqrt(np.mean(np.log(line[part] / profile[part]) ** 2)))
-    return BeamProfile(
-        _limited(profile), floor, noise, name, "model_free", mu, None, None, residual, materials, reason
-    )
+    return BeamProfile(_limited(profile), floor, noise, name, "model_free", mu, None, None, residual, materials, reason)
 
 
 def _limited(profile: Doubles) -> Doubles:

@@ -136,8 +136,8 @@ STEP = Step(
     function=correct_beam_profile,
     parameters=CorrectBeamProfileParameters,
     summary="Even out the beam's sensitivity along depth",
-    description="Subtracts the signal without light (the mean of the water above the cut face) and divides by the axial "
-    "sensitivity, measured on the agarose around the tissue, its own weak decay taken out. Without agarose the "
+    description="Subtracts the signal without light (the mean of the water above the cut face) and divides by the "
+    "axial sensitivity, measured on the agarose around the tissue, its own weak decay taken out. Without agarose the "
     "confocal model is fitted to the tissue together with its attenuation.",
     inputs=(Input("input", "slice, axes z,y,x (stitch_slice)"),),
     outputs={CORRECTED: "the slice, float32", PREVIEW: "a section and the profiles before and after"},

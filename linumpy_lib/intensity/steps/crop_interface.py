@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 from pydantic import Field
 
@@ -111,26 +111,18 @@ def _report(interface: Interface, binned: BinnedSlice, planes: tuple[int, int], 
     task.metric("crop_depth", round((planes[1] - planes[0]) * step_um, 3), "um")
     missing = depth - (planes[1] - planes[0])
     task.metric("missing_planes", missing, "voxel", status="warning" if missing else "ok")
-    lines = [DepthLine("mean A-line", binned.lines[:, binned.known].mean(axis=1), scaled=True)]
-    rows = np.where(binned.known.any(axis=1))[0]
-    row = int(rows[len(rows) // 2]) if rows.size else 0
-    width = (step_um, binned.width * binned.spacing_um[2])
+    row = int(np.argmax(interface.reliable.sum(axis=1)))
     save_depth_preview(
         task.path(PREVIEW),
         f"{task.name}: cut face at {interface.centre * step_um:.1f} um" if interface.found else f"{task.name}: no face",
         before=binned.lines,
         after=binned.lines[planes[0] : planes[1]],
-        lines=lines,
-        spacing_um=width,
-        marks=[planes[0], planes[1]],
-        trace=_trace(interface, row),
+        lines=[DepthLine("mean A-line", binned.lines[:, binned.known].mean(axis=1), scaled=True)],
+        spacing_um=(step_um, binned.width * binned.spacing_um[2]),
+        marks=planes,
+        trace=np.where(interface.reliable[row], interface.depth[row], np.nan),
+        row=row,
     )
-
-
-def _trace(interface: Interface, row: int) -> Any:
-    import numpy as np
-
-    return np.where(interface.reliable[row], interface.depth[row], np.nan)
 
 
 STEP = Step(
