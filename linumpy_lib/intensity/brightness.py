@@ -105,7 +105,7 @@ def measure_brightness(
 
     def add(_region: tuple[slice, ...], counts: list[npt.NDArray[np.int64]]) -> None:
         for total, part in zip((agarose, tissue, everything), counts, strict=True):
-            total += part
+            np.add(total, part, out=total)
 
     stream(
         list(grid(binned.shape, (depth, width, width))),
