@@ -1,0 +1,1 @@
+"""Slices into one volume: re-homing, common space, interpolation, registration of neighbours, stacking, atlas."""
