@@ -237,11 +237,14 @@ def unit(field: FieldInfo) -> str:
 
 
 def to_text(value: object) -> str:
-    """Write a value the way a user types it: ``true``, ``1``, ``1,2,3``."""
+    """Write a value the way a user types it: ``true``, ``1``, ``1,2,3``, ``0-1,2-3``."""
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, tuple | list):
-        return ",".join(to_text(item) for item in value)
+        return ",".join(
+            "-".join(to_text(part) for part in item) if isinstance(item, tuple | list) else to_text(item)
+            for item in value
+        )
     if isinstance(value, float) and value.is_integer() and abs(value) < 1e15:
         return str(int(value))
     return str(value)

@@ -16,19 +16,16 @@ import numpy.typing as npt
 
 from linumpy_lib.acquisition.discovery import TileId
 from linumpy_lib.acquisition.raw_tile import Checksum, RawTile, TileFixes, prefetch, read_tile, tile_shape
-from linumpy_lib.acquisition.resample import resample, resampled_length, resampling_matrix
 from linumpy_lib.acquisition.slice_tiles import SliceTiles
 from linumpy_lib.acquisition.stage import StageAxes, infer_axes
 from linumpy_lib.acquisition.tile_info import INFO_FILE
 from linumpy_lib.io.mosaic_grid import KEY, MosaicGrid
+from linumpy_lib.io.mosaic_tiles import MOSAIC_CODEC, tile_chunks
+from linumpy_lib.resample import resample, resampled_length, resampling_matrix
 
 Array = npt.NDArray[Any]
 
 MAX_SHARD_BYTES = 1 << 30
-# Speckle does not compress: zstd saves nothing over lz4 on it (1.19-fold both) and takes four times as long.
-_CODEC = "lz4-bitshuffle"
-_CHUNK_EDGE = 128
-_CHUNK_BYTES = 4 << 20
 # Whole tiles in memory while voxels are resampled.
 _WHOLE_TILES = 3
 
@@ -121,22 +118,10 @@ def plan_mosaic(
         stage_mm=positions,
         field_of_view_um=field[::-1] if fixes.rotate else field,
     )
-    chunks = _chunks(shape)
+    chunks = tile_chunks(shape)
     side = max(1, min(sharding_factor, max(source.grid), math.isqrt(MAX_SHARD_BYTES // (4 * math.prod(shape)))))
     shards = (math.ceil(shape[0] / chunks[0]) * chunks[0], side * shape[1], side * shape[2])
     return MosaicPlan(source, fixes, raw_spacing, spacing, grid, axes, chunks, shards)
-
-
-def _chunks(shape: tuple[int, int, int]) -> tuple[int, int, int]:
-    """Chunks that divide a tile in y and x, about 4 MiB each."""
-    y, x = (_divisor(n) for n in shape[1:])
-    return max(1, min(shape[0], _CHUNK_BYTES // (4 * y * x))), y, x
-
-
-def _divisor(length: int) -> int:
-    """Largest divisor up to 128, or the whole length if that is small (a prime number, say)."""
-    best = max(n for n in range(1, min(length, _CHUNK_EDGE) + 1) if length % n == 0)
-    return best if best >= _CHUNK_EDGE // 4 else length
 
 
 def write_mosaic(
@@ -191,7 +176,7 @@ def write_mosaic(
             levels=1,
             chunks=plan.chunks,
             shards=plan.shards,
-            codec=_CODEC,
+            codec=MOSAIC_CODEC,
             provenance={**provenance, KEY: plan.grid.as_json()},
             threads=threads,
         ) as writer,

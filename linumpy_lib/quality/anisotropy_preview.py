@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from linumpy_lib.quality.planes import PLANE_NAMES, Geometry, Image3D, read_plane, same_size
+from linumpy_lib.quality.scale_bar import length_text, round_length_um
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -64,20 +65,6 @@ def direction_colours(vectors: npt.NDArray[Any], weight: npt.NDArray[Any]) -> np
     # The square root lifts weak but real alignment out of the dark.
     brightness = np.sqrt(np.clip(np.nan_to_num(np.asarray(weight, dtype=np.float32)), 0.0, 1.0))
     return np.moveaxis(zyx[::-1] * brightness, 0, -1)
-
-
-def round_length_um(width_um: float) -> float:
-    """Length 1, 2 or 5 times a power of ten, about a quarter of ``width_um``."""
-    target = width_um / 4.0
-    power = 10.0 ** np.floor(np.log10(target))
-    return float(max((m * power for m in (1.0, 2.0, 5.0) if m * power <= target), default=power))
-
-
-def length_text(length_um: float) -> str:
-    """Write a length in the unit that suits it."""
-    if length_um >= 1000.0:
-        return f"{length_um / 1000.0:g} mm"
-    return f"{length_um:g} µm" if length_um >= 1.0 else f"{length_um * 1000.0:g} nm"
 
 
 def anisotropy_preview(

@@ -124,7 +124,7 @@ def test_resampled_tiles_keep_their_place(tmp_path: Path) -> None:
 
 def residual_shift(fine: np.ndarray, coarse: np.ndarray, spacing: tuple[float, ...] | None) -> np.ndarray:
     """Shift (coarse px) that best explains coarse minus the area average of fine: a linear fit on the gradients."""
-    from linumpy_lib.acquisition.resample import resampled_length
+    from linumpy_lib.resample import resampled_length
 
     assert spacing is not None
     ideal = fine.astype(np.float64)

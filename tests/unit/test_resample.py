@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from linumpy_lib.acquisition.resample import resample, resampled_length, resampling_matrix
+from linumpy_lib.resample import resample, resampled_length, resampling_matrix
 
 CASES = [(100, 1.36, 10.0), (64, 3.0, 10.0), (57, 3.5, 5.0), (40, 10.0, 10.0), (30, 10.0, 4.0), (200, 1.0, 7.3)]
 

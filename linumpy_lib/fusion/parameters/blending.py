@@ -1,0 +1,64 @@
+"""How registered views become one volume."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from linumpy_lib.fusion.parameters.types import ChannelAndCamera, PairOfFlags
+from linumpy_lib.params import Parameters
+
+
+class BlendingParameters(Parameters):
+    """What the fusion of a pair lets a user choose."""
+
+    fusion_type: Annotated[
+        Literal["adaptive_blending", "geometric", "wavelet", "average", "quality_weighted"],
+        Field(description="How views are joined; quality_weighted weighs each voxel by depth and local sharpness"),
+    ] = "adaptive_blending"
+    fusion_blending_range: Annotated[
+        ChannelAndCamera,
+        Field(
+            description="Planes on each side of the transition over which views are mixed: channels,cameras",
+            json_schema_extra={"unit": "px"},
+        ),
+    ] = (20, 4)
+    fusion_flip_h: Annotated[
+        bool, Field(description="Mirror the second view of a camera pair along x, for views corrected without a flip")
+    ] = False
+    fusion_flip_v: Annotated[
+        bool, Field(description="Mirror the second view of a camera pair along y, for views corrected without a flip")
+    ] = False
+    fusion_channel_flip_h: Annotated[
+        bool, Field(description="Mirror the second of two orthogonal fused pairs along x before the four-view fusion")
+    ] = True
+    fusion_channel_flip_v: Annotated[
+        bool, Field(description="Mirror the second of two orthogonal fused pairs along y before the four-view fusion")
+    ] = True
+    fusion_left_flags: Annotated[
+        PairOfFlags,
+        Field(description="Channel whose light sheet enters from low x, for the first and the second camera: 1 or 2"),
+    ] = (2, 1)
+    fusion_front_flag: Annotated[
+        Literal[1, 2], Field(description="View of a camera pair that looks at low z: 1 the first, 2 the second")
+    ] = 1
+    fusion_intensity_slab_size_channels: Annotated[
+        int,
+        Field(
+            description="Planes on each side of the transition that the brightness of channels is compared on",
+            ge=0,
+            json_schema_extra={"unit": "px"},
+        ),
+    ] = 10
+    fusion_intensity_slab_size_cameras: Annotated[
+        int,
+        Field(
+            description="Planes on each side of the transition that the brightness of cameras is compared on",
+            ge=0,
+            json_schema_extra={"unit": "px"},
+        ),
+    ] = 5
+    save_diagnostics: Annotated[
+        bool, Field(description="Write the diagnostic pictures of each pair and time point")
+    ] = True
