@@ -115,7 +115,9 @@ def confidence(depth_correlation: float, correction: Rigid, settings: PairSettin
     return min(1.0, max(0.0, 0.5 * max(0.0, depth_correlation) + 0.3 * (1 - moved) + 0.2 * (1 - turned)))
 
 
-def canvas_motion(fixed: SliceFrame, moving: SliceFrame, spacing_um: tuple[float, ...], centre: tuple[float, float]) -> Rigid:
+def canvas_motion(
+    fixed: SliceFrame, moving: SliceFrame, spacing_um: tuple[float, ...], centre: tuple[float, float]
+) -> Rigid:
     """Motion from fixed to moving voxels that the places of two slices on their common canvas tell."""
     y, x = ((fixed.origin_um[k] - moving.origin_um[k]) / spacing_um[k] for k in (1, 2))
     return Rigid(0.0, (y, x), centre)
@@ -205,7 +207,9 @@ def register(fixed: Volume, moving: Volume, settings: PairSettings, start: PairR
         offset = again
     else:
         planes = [z for z in depths.planes if 0 <= z + offset < fixed.shape[0]]
-        found = _align(mean_plane(fixed, [z + offset for z in planes]), mean_plane(moving, planes), origin, bounds, settings)
+        found = _align(
+            mean_plane(fixed, [z + offset for z in planes]), mean_plane(moving, planes), origin, bounds, settings
+        )
         depth = depth_search.at(found.motion)
     result = _result((fixed_frame, moving_frame), found, canvas, offset, depths, depth, settings)
     return result
