@@ -205,6 +205,19 @@ class RunParameters(Parameters):
         bool,
         Field(description="Workflow anisotropy: write a compressed .npz with all maps too (slow for large volumes)"),
     ] = False
+    correct_bias_field: Annotated[
+        bool, Field(description="Workflow reconstruct: divide the stacked volume by its bias field")
+    ] = False
+    align_to_ras_enabled: Annotated[
+        bool, Field(description="Workflow reconstruct: register the volume to a mouse brain template, in RAS")
+    ] = False
+    atlas_template: Annotated[
+        str,
+        Field(description="Workflow reconstruct: template file of your own; empty fetches the Allen template once"),
+    ] = ""
+    atlas_annotation: Annotated[
+        str, Field(description="Workflow reconstruct: regions on the template's grid, drawn in the atlas preview")
+    ] = ""
     publish_mode: Annotated[
         Literal["copy", "link"],
         Field(description="How results leave the work folder: real copies, or hard links (same file system only)"),
