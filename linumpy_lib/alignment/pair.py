@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import Literal
 
+from linumpy_lib.alignment.planar import Bounds, Box, Image, content_box, score, starts
 from linumpy_lib.alignment.plane_match import (
     DepthMatch,
     Depths,
@@ -16,7 +17,6 @@ from linumpy_lib.alignment.plane_match import (
     mean_plane,
     plan_depths,
 )
-from linumpy_lib.alignment.planar import Bounds, Box, Image, content_box, score, starts
 from linumpy_lib.alignment.refinement import polish, search
 from linumpy_lib.alignment.rigid import Rigid, image_centre
 from linumpy_lib.errors import InputError
@@ -211,8 +211,7 @@ def register(fixed: Volume, moving: Volume, settings: PairSettings, start: PairR
             mean_plane(fixed, [z + offset for z in planes]), mean_plane(moving, planes), origin, bounds, settings
         )
         depth = depth_search.at(found.motion)
-    result = _result((fixed_frame, moving_frame), found, canvas, offset, depths, depth, settings)
-    return result
+    return _result((fixed_frame, moving_frame), found, canvas, offset, depths, depth, settings)
 
 
 @dataclass(frozen=True)

@@ -33,7 +33,7 @@ def search(fixed: Image, moving: Image, start: Rigid, boxes: tuple[Box, Box], *,
     Rigid
         Where the optimiser stopped; whether that is better is for the caller to judge.
     """
-    import SimpleITK as sitk
+    import SimpleITK as sitk  # noqa: N813 - the name that its manual uses
 
     box = shared_box(*boxes, start)
     smallest = min(part.stop - part.start for part in box)
@@ -121,7 +121,7 @@ def polish(fixed: Image, moving: Image, start: Rigid, boxes: tuple[Box, Box], *,
 
 def _step(target: Image, warped: Image, motion: Rigid, box: Box, *, rotate: bool) -> tuple[float, float, float]:
     """Change of (y, x, angle) that a linear fit proposes."""
-    slopes = np.stack(np.gradient(warped))
+    slopes = np.stack(list(np.gradient(warped)))
     turn = motion.matrix()
     # derivatives along the moving image's axes
     along = np.tensordot(turn, slopes, axes=1)

@@ -101,8 +101,8 @@ def register_pair(*, fixed: Volume, moving: Volume, parameters: RegisterPairPara
 def _tell(result: PairResult, task: Task) -> None:
     if not result.overlaps:
         task.note(
-            f"slices {result.fixed_id} and {result.moving_id} share no depth; the nearest planes were compared, and the "
-            "depth is the expected one"
+            f"slices {result.fixed_id} and {result.moving_id} share no depth; the nearest planes were compared, and "
+            "the depth is the expected one"
         )
     elif not result.depth_found:
         task.note(
@@ -113,8 +113,8 @@ def _tell(result: PairResult, task: Task) -> None:
 
 
 def _picture(fixed: Volume, moving: Volume, result: PairResult, task: Task) -> None:
-    from linumpy_lib.alignment.plane_match import mean_plane
     from linumpy_lib.alignment.planar import resample
+    from linumpy_lib.alignment.plane_match import mean_plane
     from linumpy_lib.quality.slice_preview import write_panels
 
     z, dy, dx = fixed.require_spacing()
@@ -142,8 +142,8 @@ STEP = Step(
     function=register_pair,
     parameters=RegisterPairParameters,
     summary="Registration of neighbouring slices",
-    description="Finds which depth of the fixed slice a moving slice begins at, and the rotation and translation between "
-    "the two, from several planes of the tissue that both show. The result is never worse than the canvas positions or "
+    description="Finds which depth of the fixed slice a moving slice begins at, and the rotation and translation "
+    "between the two, from several planes of the tissue that both show. The result is never worse than the canvas positions or "
     "the identity. The folder holds transform.tfm (ITK, pixels, from fixed to moving), offsets.txt (matching planes) "
     "and pairwise_registration_metrics.json.",
     inputs=(
