@@ -143,9 +143,9 @@ STEP = Step(
     parameters=RegisterPairParameters,
     summary="Registration of neighbouring slices",
     description="Finds which depth of the fixed slice a moving slice begins at, and the rotation and translation "
-    "between the two, from several planes of the tissue that both show. The result is never worse than the canvas positions or "
-    "the identity. The folder holds transform.tfm (ITK, pixels, from fixed to moving), offsets.txt (matching planes) "
-    "and pairwise_registration_metrics.json.",
+    "between the two, from several planes of the tissue that both show. The result is never worse than the canvas "
+    "positions or the identity. The folder holds transform.tfm (ITK, pixels, from fixed to moving), offsets.txt "
+    "(matching planes) and pairwise_registration_metrics.json.",
     inputs=(
         Input("fixed", "slice on the common canvas"),
         Input("moving", "the next slice"),
