@@ -45,12 +45,15 @@ class Layout:
         ``"stage"`` or ``"overlap"``: where they come from.
     reason : str
         Why not from the stage, empty if so.
+    stage_px : ndarray, shape (2,), or None
+        Centre of the regular grid's tile (0, 0) on the stage, pixels; None where the stage does not tell.
     """
 
     tile: tuple[int, int]
     positions: dict[Place, Array]
     source: str
     reason: str = ""
+    stage_px: Array | None = None
 
     @property
     def centre(self) -> Array:
@@ -121,7 +124,7 @@ def nominal_layout(
     positions = {place: fitted @ np.array(place) for place in places}
     for place, position in zip(sorted(grid.stage_mm), stage, strict=True):
         positions[place] = position - origin
-    return Layout(tile, positions, "stage")
+    return Layout(tile, positions, "stage", stage_px=origin)
 
 
 def _regular_fit(index: Array, stage: Array, step: Array) -> tuple[Array, Array]:
