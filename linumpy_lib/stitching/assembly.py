@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -33,6 +34,7 @@ def write_slice(
     weights: BlendingWeights,
     *,
     provenance: Mapping[str, Any],
+    lowest: float = -math.inf,
     threads: int = 1,
     progress: bool = True,
 ) -> Array:
@@ -52,6 +54,8 @@ def write_slice(
         How much each counts.
     provenance : mapping
         Goes into the store.
+    lowest : float
+        No voxel becomes less: interpolation may pass below values that are next to 0.
     threads : int
         Threads that compute and encode.
     progress : bool
@@ -78,7 +82,7 @@ def write_slice(
     ) as writer:
 
         def compute(region: Region) -> Array:
-            return assemble(volume, grid, canvas, weights, region)
+            return np.maximum(assemble(volume, grid, canvas, weights, region), np.float32(lowest))
 
         def write(region: Region, block: Array) -> None:
             writer.write(region, block)
@@ -107,7 +111,7 @@ def assemble(volume: Volume, grid: MosaicGrid, canvas: Canvas, weights: Blending
         inner = _meeting(tile, rows, columns)
         if inner is None:
             continue
-        weight = np.ascontiguousarray(weights.read(tile, *inner))
+        weight = weights.read(tile, *inner)
         if not weight.any():
             continue
         y = tile.corner[0] + inner[0].start - rows.start
@@ -143,8 +147,7 @@ def _add(
     if tile.fraction == (0.0, 0.0):
         box = grid.box(*tile.place)
         rows, columns = (
-            slice(whole.start + part.start, whole.start + part.stop)
-            for whole, part in zip(box[1:], inner, strict=True)
+            slice(whole.start + part.start, whole.start + part.stop) for whole, part in zip(box[1:], inner, strict=True)
         )
         total += weight * volume.read((depth, rows, columns)).astype(np.float32, copy=False)
         return
@@ -157,9 +160,7 @@ def _add(
     total += part
 
 
-def _with_margin(
-    volume: Volume, grid: MosaicGrid, tile: PlacedTile, depth: slice, inner: tuple[slice, slice]
-) -> Array:
+def _with_margin(volume: Volume, grid: MosaicGrid, tile: PlacedTile, depth: slice, inner: tuple[slice, slice]) -> Array:
     """Voxels of a tile that its interpolated part needs; beyond the tile's border the border goes on."""
     region, margins = [depth], [(0, 0)]
     for whole, part in zip(grid.box(*tile.place)[1:], inner, strict=True):

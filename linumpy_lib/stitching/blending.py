@@ -76,7 +76,7 @@ class BlendingWeights:
         width = tile.size[1]
         n_rows = rows.stop - rows.start
         data = os.pread(self._file.fileno(), 4 * width * n_rows, self._start[tile] + 4 * width * rows.start)
-        return np.frombuffer(data, np.float32).reshape(n_rows, width)[:, columns]
+        return np.frombuffer(data, np.float32).reshape(n_rows, width)[:, columns].copy()
 
     def close(self) -> None:
         """Remove the file."""

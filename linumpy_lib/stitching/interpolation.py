@@ -34,14 +34,16 @@ def taps(fraction: float) -> Array:
     [0.0, 0.0, 1.0, 0.0, 0.0, 0.0]
     """
     offset = np.arange(1 - REACH, REACH + 1) - float(fraction)
-    weight = np.sinc(offset) * np.sinc(offset / REACH)
+    weight: Array = np.sinc(offset) * np.sinc(offset / REACH)
     weight /= weight.sum()
     # The correction is spread like a triangle around the position: it leaves the far samples alone.
     near = np.clip(2 - np.abs(offset), 0, None)
     mean = float(near @ offset) / float(near.sum())
     lever = near * (offset - mean)
     moment = float(lever @ offset)
-    return weight if moment == 0 else weight - lever * float(weight @ offset) / moment
+    if moment != 0:
+        weight = weight - lever * float(weight @ offset) / moment
+    return weight
 
 
 def shift_images(images: Array, shift: tuple[float, float]) -> Array:

@@ -58,7 +58,7 @@ class Layout:
     @property
     def centre(self) -> Array:
         """Mean position of the grid's tiles."""
-        return np.mean(list(self.positions.values()), axis=0)
+        return np.asarray(np.mean(list(self.positions.values()), axis=0))
 
     def offset(self, pair: Pair) -> Array:
         """Position of a pair's second tile against its first, (y, x)."""

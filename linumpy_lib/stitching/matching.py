@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from linumpy_lib.stitching.correlation import Sums, Window, correlate, overlap
+from linumpy_lib.stitching.correlation import MIN_OVERLAP_PX, Sums, Window, assured, correlate, overlap
 from linumpy_lib.stitching.interpolation import REACH, shift_images
 from linumpy_lib.stitching.layout import Layout, Pair, Place
 from linumpy_lib.stitching.refinement import refine
@@ -19,10 +19,9 @@ from linumpy_lib.stitching.tile_images import TileImages, in_order
 
 Array = npt.NDArray[Any]
 
-# Smoothed noise is alike over so many pixels (4 pi sigma^2 at one pixel): that many count as one.
-_ALIKE_PX = 12.6
-# Correlations of unrelated tiles, in standard deviations: their maximum over a window of a thousand places stays below.
-_SIGNIFICANT = 5.0
+# What a correlation has to assure (Fisher's z): the best of many places of unrelated tiles stays below.
+_ASSURED = 0.1
+_PEAKS = 5
 # Overlaps, as fractions of a tile, that the pooled search looks at, and how far tiles may lie askew.
 _OVERLAPS = (0.02, 0.5)
 _ASKEW = 0.06
@@ -43,14 +42,14 @@ class Match:
         (y, x), pixels.
     information : ndarray, shape (2, 2)
         Inverse covariance, 1 / px^2.
-    ncc : float
-        Correlation of the levelled images at the best whole pixel.
+    assured : float
+        Correlation of the levelled images that is assured there, Fisher's z.
     """
 
     pair: Pair
     displacement: Array
     information: Array
-    ncc: float
+    assured: float
 
 
 @dataclass(frozen=True)
@@ -61,14 +60,14 @@ class PooledStep:
     ----------
     correction : ndarray, shape (2,)
         What to add to the layout's offsets (y, x), whole pixels; zeros where nothing was found.
-    significance : float
-        Correlation there, in standard deviations of unrelated tiles.
+    assured : float
+        Correlation that is assured there, Fisher's z.
     found : bool
         Whether that is beyond chance.
     """
 
     correction: Array
-    significance: float
+    assured: float
     found: bool
 
 
@@ -113,14 +112,13 @@ def pooled_step(images: TileImages, layout: Layout, pairs: Sequence[Pair], threa
             else:
                 total += sums
     assert total is not None
-    significance = total.significance() / math.sqrt(_ALIKE_PX)
-    peak = np.unravel_index(int(np.argmax(significance)), significance.shape)
-    found = float(significance[peak])
-    correction = low + np.array(peak)
-    inside = all(0 < k < n - 1 for k, n in zip(peak, significance.shape, strict=True))
-    if found < _SIGNIFICANT or not inside:
+    surface = total.assured()
+    peak = np.unravel_index(int(np.argmax(surface)), surface.shape)
+    found = float(surface[peak])
+    inside = all(0 < k < n - 1 for k, n in zip(peak, surface.shape, strict=True))
+    if found < _ASSURED or not inside:
         return PooledStep(np.zeros(2), found, found=False)
-    return PooledStep(correction.astype(float), found, found=True)
+    return PooledStep((low + np.array(peak)).astype(float), found, found=True)
 
 
 def match_pairs(
@@ -147,25 +145,9 @@ def match_pairs(
         The others: nothing to see where they overlap, or it fits nowhere.
     """
     reach = max(2, math.ceil(radius) + 1)
-    weights = np.ones(len(images.bands))
 
     def one(pair: Pair) -> Match | None:
-        at = np.rint(expected[pair]).astype(int)
-        window = Window(_pair(at - reach), _pair(at + reach))
-        sums = correlate(images.level(pair.first), images.level(pair.second), weights, window)
-        significance = sums.significance() / math.sqrt(_ALIKE_PX)
-        peak = np.unravel_index(int(np.argmax(significance)), significance.shape)
-        if significance[peak] < _SIGNIFICANT or any(
-            k in (0, n - 1) for k, n in zip(peak, significance.shape, strict=True)
-        ):
-            return None
-        ncc = sums.ncc()
-        start = at - reach + np.array(peak)
-        refined = refine(images.smooth(pair.first), images.smooth(pair.second), weights, _pair(start))
-        if refined is not None:
-            return Match(pair, refined.displacement, refined.information, float(ncc[peak]))
-        coarse = start + _vertex(significance, (int(peak[0]), int(peak[1])))
-        return Match(pair, coarse, np.eye(2) / _COARSE_PX**2, float(ncc[peak]))
+        return match_pair(images, pair, expected[pair], reach)
 
     matches, silent = [], []
     pairs = list(expected)
@@ -176,6 +158,75 @@ def match_pairs(
             else:
                 matches.append(match)
     return matches, silent
+
+
+def match_pair(images: TileImages, pair: Pair, expected: Array, reach: int) -> Match | None:
+    """Measure one pair: the best places of the window compete after each was refined to fractions of a pixel."""
+    weights = np.ones(len(images.bands))
+    at = np.rint(expected).astype(int)
+    window = Window(_pair(at - reach), _pair(at + reach))
+    level = images.level(pair.first), images.level(pair.second)
+    smooth = images.smooth(pair.first), images.smooth(pair.second)
+    surface = correlate(*level, weights, window).assured()
+    best: Match | None = None
+    for peak in peaks(surface, _PEAKS):
+        if surface[peak] < _ASSURED:
+            break
+        start = at - reach + np.array(peak)
+        refined = refine(*smooth, weights, _pair(start))
+        if refined is None:
+            found = Match(pair, start + _vertex(surface, peak), np.eye(2) / _COARSE_PX**2, float(surface[peak]))
+        else:
+            score = assured_at(*level, refined.displacement)
+            found = Match(pair, refined.displacement, refined.information, score)
+        if np.abs(found.displacement - expected).max() <= reach and (best is None or found.assured > best.assured):
+            best = found
+    return best
+
+
+def peaks(surface: Array, most: int) -> list[tuple[int, int]]:
+    """Highest local maxima that are not on the border, best first."""
+    from scipy import ndimage
+
+    local = surface == ndimage.maximum_filter(surface, 3, mode="nearest")
+    local[[0, -1]] = local[:, [0, -1]] = False
+    where = np.flatnonzero(local & np.isfinite(surface))
+    order = where[np.argsort(-surface.ravel()[where], kind="stable")[:most]]
+    return [(int(k // surface.shape[1]), int(k % surface.shape[1])) for k in order]
+
+
+def assured_at(a: Array, b: Array, displacement: Array) -> float:
+    """Assured correlation of two tiles at a fraction of a pixel; -inf where they share too little."""
+    shared = shared_parts(a, b, displacement)
+    if shared is None:
+        return -math.inf
+    cross, energy_a, energy_b = covariances(*shared)
+    scale = math.sqrt(energy_a * energy_b)
+    if scale <= 0:
+        return -math.inf
+    return float(assured(np.array(cross / scale), np.array(shared[0].shape[1] * shared[0].shape[2])))
+
+
+def shared_parts(a: Array, b: Array, displacement: Array) -> tuple[Array, Array] | None:
+    """Return what two tiles show of the same place, both interpolated half-way: (bands, y, x); None if too little."""
+    whole = np.rint(displacement).astype(int)
+    half = (displacement - whole) / 2
+    rows_a, columns_a, rows_b, columns_b = overlap((a.shape[1], a.shape[2]), _pair(whole))
+    height, width = rows_a.stop - rows_a.start - 2 * REACH, columns_a.stop - columns_a.start - 2 * REACH
+    if min(height, width) < 1 or height * width < MIN_OVERLAP_PX:
+        return None
+    return (
+        shift_images(a[:, rows_a, columns_a], (half[0], half[1])),
+        shift_images(b[:, rows_b, columns_b], (-half[0], -half[1])),
+    )
+
+
+def covariances(a: Array, b: Array) -> tuple[float, float, float]:
+    """Return the covariance and both variances, times the number of pixels, summed over bands."""
+    one, other = a.astype(np.float64), b.astype(np.float64)
+    one -= one.mean(axis=(1, 2), keepdims=True)
+    other -= other.mean(axis=(1, 2), keepdims=True)
+    return float(np.sum(one * other)), float(np.sum(one * one)), float(np.sum(other * other))
 
 
 def agreement(images: TileImages, positions: Mapping[Place, Array], pairs: Sequence[Pair]) -> float:
@@ -195,22 +246,15 @@ def agreement(images: TileImages, positions: Mapping[Place, Array], pairs: Seque
     float
         Pooled correlation coefficient of the levelled images; NaN where no overlap can be judged.
     """
-    cross = energy_a = energy_b = 0.0
+    sums = [0.0, 0.0, 0.0]
     for pair in pairs:
         displacement = positions[pair.second] - positions[pair.first]
-        whole = np.rint(displacement).astype(int)
-        half = (displacement - whole) / 2
-        rows_a, columns_a, rows_b, columns_b = overlap(images.tile, _pair(whole))
-        size = rows_a.stop - rows_a.start, columns_a.stop - columns_a.start
-        if min(size) < 2 * REACH + 3:
+        shared = shared_parts(images.level(pair.first), images.level(pair.second), displacement)
+        if shared is None:
             continue
-        a = shift_images(images.level(pair.first)[:, rows_a, columns_a], (half[0], half[1])).astype(np.float64)
-        b = shift_images(images.level(pair.second)[:, rows_b, columns_b], (-half[0], -half[1])).astype(np.float64)
-        a -= a.mean(axis=(1, 2), keepdims=True)
-        b -= b.mean(axis=(1, 2), keepdims=True)
-        cross += float(np.sum(a * b))
-        energy_a += float(np.sum(a * a))
-        energy_b += float(np.sum(b * b))
+        for k, value in enumerate(covariances(*shared)):
+            sums[k] += value
+    cross, energy_a, energy_b = sums
     scale = math.sqrt(energy_a * energy_b)
     return cross / scale if scale > 0 else math.nan
 

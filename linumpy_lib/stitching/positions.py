@@ -178,7 +178,7 @@ def solve(
 
 
 def _least_squares(first: Array, second: Array, wanted: Array, weight: Array, spread: float, count: int) -> Array:
-    """Moves of the tiles, shape (tiles, 2)."""
+    """Solve for the moves of the tiles, shape (tiles, 2)."""
     from scipy import sparse
     from scipy.sparse.linalg import spsolve
 

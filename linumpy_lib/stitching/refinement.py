@@ -14,6 +14,7 @@ from linumpy_lib.stitching.interpolation import REACH, shift_images
 Array = npt.NDArray[Any]
 
 _ITERATIONS = 12
+_RESTARTS = 5
 _CONVERGED_PX = 2e-3
 # Pixels of noise that a smoothed pixel shares with its neighbours: 4 pi sigma^2 of the smoothing at sigma 1.
 _CORRELATED_PX = 12.6
@@ -30,13 +31,32 @@ class Refined:
         Position of b's first pixel in a, (y, x), pixels.
     information : ndarray, shape (2, 2)
         Inverse covariance of it, 1 / px^2: a seam along which nothing changes tells nothing about that direction.
+    converged : bool
+        Whether the steps ended there.
     """
 
     displacement: Array
     information: Array
+    converged: bool = True
 
 
 def refine(a: Array, b: Array, weights: Array, start: tuple[int, int]) -> Refined | None:
+    """Refine a whole-pixel displacement, beginning anew from the nearest whole pixel while the steps lead away.
+
+    Parameters and result are those of `refine_near`.
+    """
+    for _ in range(_RESTARTS):
+        refined = refine_near(a, b, weights, start)
+        if refined is None:
+            return None
+        nearest = (round(float(refined.displacement[0])), round(float(refined.displacement[1])))
+        if refined.converged and max(abs(n - s) for n, s in zip(nearest, start, strict=True)) <= 1:
+            return refined
+        start = nearest
+    return None
+
+
+def refine_near(a: Array, b: Array, weights: Array, start: tuple[int, int]) -> Refined | None:
     """Refine a whole-pixel displacement by Gauss-Newton steps on all shared pixels of all bands.
 
     Both images move by half the displacement, and the gradient is the mean of both: noise then leaves the fixed point
@@ -55,7 +75,7 @@ def refine(a: Array, b: Array, weights: Array, start: tuple[int, int]) -> Refine
     Returns
     -------
     Refined or None
-        None where the overlap is too small, nothing varies, or the steps leave the neighbourhood.
+        None where the overlap is too small or nothing varies.
     """
     size = (a.shape[1], a.shape[2])
     rows_a, columns_a, rows_b, columns_b = overlap(size, start)
@@ -74,13 +94,11 @@ def refine(a: Array, b: Array, weights: Array, start: tuple[int, int]) -> Refine
             return None
         length = float(np.hypot(*step))
         move = move + step * min(1.0, 0.7 / max(length, 1e-12))
-        if np.abs(move).max() > 1.9:
-            return None
-        if length < _CONVERGED_PX:
+        if np.abs(move).max() > 1.5:
             break
-    else:
-        return None
-    return Refined(np.asarray(start) + move, hessian / _CORRELATED_PX)
+        if length < _CONVERGED_PX:
+            return Refined(np.asarray(start) + move, hessian / _CORRELATED_PX)
+    return Refined(np.asarray(start) + move, hessian / _CORRELATED_PX, converged=False)
 
 
 def _smooth_terms(height: int, width: int) -> Array:

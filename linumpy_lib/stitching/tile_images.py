@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import tempfile
 from collections import deque
@@ -169,7 +170,7 @@ def band_edges(depth: int) -> list[tuple[int, int]]:
     """
     count = min(BANDS, depth)
     edges = [depth * k // count for k in range(count + 1)]
-    return list(zip(edges[:-1], edges[1:], strict=True))
+    return list(itertools.pairwise(edges))
 
 
 def _versions(mean: Array, floor: Array) -> tuple[Array, Array]:
