@@ -197,6 +197,12 @@ class RunParameters(Parameters):
         int,
         Field(description="Workflow preprocess: depth-averaged pictures that are made at the same time", ge=1, le=4096),
     ] = 4
+    compensate_psf_enabled: Annotated[
+        bool, Field(description="Workflow reconstruct: take the beam's axial sensitivity out of slices")
+    ] = True
+    compensate_attenuation_enabled: Annotated[
+        bool, Field(description="Workflow reconstruct: make up for the light that tissue takes on its way")
+    ] = True
     anisotropy_slabs: Annotated[
         int,
         Field(description="Workflow anisotropy: tasks that share one volume; 0 decides by its size", ge=0, le=4096),
