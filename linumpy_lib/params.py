@@ -206,7 +206,7 @@ class RunParameters(Parameters):
     slice_config: Annotated[
         str,
         Field(
-            description="Workflow reconstruct: table of the slices to use; empty is slice_config.csv in the input, if it "
+            description="Workflow reconstruct: the slices to use; empty is slice_config.csv in the input, if it "
             "is there"
         ),
     ] = ""
