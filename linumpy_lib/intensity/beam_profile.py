@@ -131,15 +131,37 @@ def _mean_line(binned: BinnedSlice, columns: Bools, depth: Doubles, floor: float
     return lines.sum(axis=1) / np.maximum(total, 1e-9), total
 
 
-def _smooth(line: Doubles, valid: npt.NDArray[np.bool_]) -> Doubles:
-    """Local quadratic fit of the logarithm (Savitzky and Golay 1964), constant beyond the valid depths."""
-    from scipy.signal import savgol_filter
+def local_quadratic(values: Doubles, window: int) -> Doubles:
+    """Fit parabolas to windows of samples, each evaluated at its middle (Savitzky and Golay 1964).
 
+    Parameters
+    ----------
+    values : ndarray, shape (n,)
+        Equidistant samples.
+    window : int
+        Samples of a window, odd; the first and last windows are evaluated to their ends.
+
+    Examples
+    --------
+    >>> x = np.arange(20.0)
+    >>> bool(np.allclose(local_quadratic(x**2 - x, 7), x**2 - x))
+    True
+    """
+    half = window // 2
+    terms = np.arange(-half, half + 1)[:, None] ** np.arange(3)
+    fit = np.linalg.pinv(terms)
+    windows = np.lib.stride_tricks.sliding_window_view(values, window)
+    first, last = (terms @ (fit @ windows[k]) for k in (0, -1))
+    return np.concatenate([first[:half], windows @ fit[0], last[half + 1 :]])
+
+
+def _smooth(line: Doubles, valid: npt.NDArray[np.bool_]) -> Doubles:
+    """Local quadratic fit of the logarithm, constant beyond the valid depths."""
     where = np.flatnonzero(valid)
     first, last = int(where[0]), int(where[-1]) + 1
     logs = np.log(np.maximum(line[first:last], 1e-6 * line[first:last].max()))
     window = min(_SMOOTHING, (len(logs) - 1) // 2 * 2 + 1)
-    smooth = savgol_filter(logs, window, 2, mode="interp") if window >= 5 else logs
+    smooth = local_quadratic(logs, window) if window >= 5 else logs
     result: Doubles = np.exp(np.pad(smooth, (first, len(line) - last), mode="edge"))
     return result
 

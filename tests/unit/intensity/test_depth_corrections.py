@@ -10,8 +10,9 @@ import pytest
 from linumpy_lib.cli import execute
 from linumpy_lib.device import Device, get_device
 from linumpy_lib.errors import InputError
-from linumpy_lib.intensity.attenuation import coefficients, compensate
+from linumpy_lib.intensity.attenuation import coefficients
 from linumpy_lib.intensity.brightness import match_factors
+from linumpy_lib.intensity.compensation import compensate
 from linumpy_lib.intensity.interface import find_interface
 from linumpy_lib.intensity.slice_columns import bin_slice
 from linumpy_lib.intensity.steps import (
