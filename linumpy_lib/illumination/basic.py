@@ -20,6 +20,7 @@ from linumpy_lib.illumination.cosines import Float64, cosine_basis
 FLAT_ORDER = 24
 DARK_ORDER = 4
 DEFAULT_SMOOTHNESS = 0.05
+FEWEST_TILES = 4
 
 # Largest relative change of the flat field, in one iteration, of a fit that has come to rest.
 _TOLERANCE = 3e-4

@@ -39,7 +39,8 @@ def _smooth(generator: np.random.Generator, shape: tuple[int, int], sigma: float
     field: npt.NDArray[np.float64] = gaussian_filter(noise, sigma)[
         margin : margin + shape[0], margin : margin + shape[1]
     ]
-    return field * 2 * sigma * np.sqrt(np.pi)
+    field *= 2 * sigma * np.sqrt(np.pi)
+    return field
 
 
 def shaded_tiles(
