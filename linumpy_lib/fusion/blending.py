@@ -110,9 +110,7 @@ def blend_wavelet(
         two = pywt.wavedec2(b, wavelet, "symmetric", level)
         joined: list[Any] = [(one[0] + two[0]) / 2]
         for details, others in zip(one[1:], two[1:], strict=True):
-            joined.append(
-                tuple(np.where(np.abs(p) >= np.abs(q), p, q) for p, q in zip(details, others, strict=True))
-            )
+            joined.append(tuple(np.where(np.abs(p) >= np.abs(q), p, q) for p, q in zip(details, others, strict=True)))
         # A plane with an odd side comes back one pixel longer.
         plane = pywt.waverec2(joined, wavelet, "symmetric")[: a.shape[0], : a.shape[1]]
         out[k] = np.clip(plane, min(a.min(), b.min()), max(a.max(), b.max()))
@@ -178,7 +176,9 @@ def blend_views(
     """
     first, second = (np.asarray(v) for v in views)
     if first.shape != second.shape or first.ndim != 3:
-        raise ValueError(f"views have the shapes {first.shape} and {second.shape}; two of one shape (z, y, x) are needed")
+        raise ValueError(
+            f"views have the shapes {first.shape} and {second.shape}; two of one shape (z, y, x) are needed"
+        )
     axis = 0 if mode == "camera" else 2
     extent = first.shape[axis]
     reach = max(0, min(int(blending_range), (extent - 1) // 2))
@@ -196,9 +196,7 @@ def blend_views(
         plane = transition_plane if transition_plane is not None else int(np.floor(extent / 2 + 0.5))
         columns = tuple(n for k, n in enumerate(first.shape) if k != axis)
         topology = np.full(columns, plane) if method == "geometric" else _topology(masks, columns, plane, mode, reach)
-        fused = blend_adaptive(
-            first, second, topology, axis=axis, blending_range=reach, first_is_low=front_flag == 1
-        )
+        fused = blend_adaptive(first, second, topology, axis=axis, blending_range=reach, first_is_low=front_flag == 1)
     else:
         raise ValueError(f"method '{method}' is unknown; there are {', '.join(METHODS)}")
     return as_dtype(fused, first.dtype, float(min(first.min(), second.min())), float(max(first.max(), second.max())))
@@ -222,5 +220,6 @@ def as_dtype(fused: Floats, dtype: np.dtype[Any], low: float, high: float) -> np
     clipped = np.clip(fused, low, high)
     if np.issubdtype(dtype, np.integer):
         info = np.iinfo(dtype)
-        return np.clip(np.floor(clipped + 0.5), info.min, info.max).astype(dtype)
-    return clipped.astype(dtype)
+        clipped = np.clip(np.floor(clipped + 0.5), info.min, info.max)
+    stored: npt.NDArray[Any] = clipped.astype(dtype)
+    return stored

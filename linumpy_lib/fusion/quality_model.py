@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -119,7 +120,7 @@ def estimate_noise(view: npt.NDArray[Any]) -> Noise:
     everything = np.concatenate([level for _, level in depth_levels])
     edges = np.unique(np.percentile(everything, [0, 20, 40, 60, 75, 85, 92, 97, 99.5]))
     means, variances, weights = [], [], []
-    for low, high in zip(edges[:-1], edges[1:], strict=True):
+    for low, high in itertools.pairwise(edges):
         estimates = []
         for residual, level in depth_levels:
             chosen_values = (level >= low) & (level < high)
@@ -204,6 +205,6 @@ def _blur_slope(first: npt.NDArray[Any], second: npt.NDArray[Any], quality: Qual
     # excess = sb^2 - sa^2 = s^2 ((n-1-z)^2 - z^2) = s^2 (n-1) (n-1-2z) for a first view that is sharp at low planes
     last = planes - 1
     design = last * (last - 2 * np.array(at)) * (1 if quality.first_is_low else -1)
-    w = np.array(weights)
-    square = float((w * design * np.array(excess)).sum() / max(float((w * design * design).sum()), 1e-20))
+    trust = np.array(weights)
+    square = float((trust * design * np.array(excess)).sum() / max(float((trust * design * design).sum()), 1e-20))
     return float(np.sqrt(max(square, 0.0)))

@@ -1,8 +1,8 @@
 """Joining views by their quality: in every block and at every spatial frequency, each counts by its signal to noise.
 
 The specimen's spectrum X is seen by view v as h_v X + noise of variance n_v, where h_v is the blur of its depth. The
-estimate of least variance adds h_v F_v / n_v over the views and divides by G = sum of h_v^2 / n_v. It is brought back to
-the transfer of the sharper view (so nothing is sharpened beyond what was seen), and shrunk by the share of its power
+estimate of least variance adds h_v F_v / n_v over the views and divides by G = sum of h_v^2 / n_v. It is brought back
+to the transfer of the sharper view (so nothing is sharpened beyond what was seen), and shrunk by the share of its power
 that is not noise. What one view blurs away it does not contribute; what both see is averaged with the right weights.
 """
 
@@ -22,12 +22,11 @@ BLOCK = 32
 HOP = BLOCK // 2
 
 
-def _windows(shape: tuple[int, int, int]) -> tuple[tuple[int, int, int], Floats]:
-    """Size of a block, and its window, whose square adds up to 1 over blocks that overlap by half."""
-    size = (BLOCK,) * 3
+def _window() -> Floats:
+    """Window of a block; its square adds up to 1 over blocks that overlap by half."""
     edge = np.sin(np.pi * (np.arange(BLOCK) + 0.5) / BLOCK)
-    window = edge[:, None, None] * edge[None, :, None] * edge[None, None, :]
-    return size, window.astype(np.float32)
+    window: Floats = (edge[:, None, None] * edge[None, :, None] * edge[None, None, :]).astype(np.float32)
+    return window
 
 
 def blend_quality(
@@ -80,12 +79,10 @@ def blend_quality(
     return np.clip(fused, low, high)
 
 
-def _overlap_add(
-    views: list[Floats], variances: list[Floats], quality: Quality, z_start: int, threads: int
-) -> Floats:
-    shape = views[0].shape
-    size, window = _windows(shape)  # type: ignore[arg-type]
-    pads = tuple((HOP, HOP + (-n) % HOP) for n in shape)
+def _overlap_add(views: list[Floats], variances: list[Floats], quality: Quality, z_start: int, threads: int) -> Floats:
+    shape: tuple[int, ...] = views[0].shape
+    window = _window()
+    pads = tuple((HOP, HOP + -int(n) % HOP) for n in shape)
     padded = [np.pad(v, pads, mode="symmetric") for v in views]
     spread = [np.pad(v, pads, mode="symmetric") for v in variances]
     out = np.zeros(padded[0].shape, np.float32)
@@ -100,10 +97,10 @@ def _overlap_add(
             row = [_blocks(v[z0 : z0 + BLOCK, y0 : y0 + BLOCK], counts[2]) for v in padded]
             noise = [_block_noise(v[z0 : z0 + BLOCK, y0 : y0 + BLOCK], window, counts[2]) for v in spread]
             joined = _join(row, noise, transfer, window, threads)
-            strip = out[z0 : z0 + size[0], y0 : y0 + size[1]]
+            strip = out[z0 : z0 + BLOCK, y0 : y0 + BLOCK]
             for ix in range(counts[2]):
                 strip[:, :, ix * HOP : ix * HOP + BLOCK] += joined[ix]
-    return out[tuple(slice(HOP, HOP + n) for n in shape)]
+    return out[tuple(slice(HOP, HOP + side) for side in shape)]
 
 
 def _blocks(strip: Floats, count: int) -> Floats:
@@ -115,14 +112,10 @@ def _blocks(strip: Floats, count: int) -> Floats:
 def _block_noise(strip: Floats, window: Floats, count: int) -> Floats:
     """Power of the noise in every coefficient of a block: variance times squared window, summed."""
     square = window * window
-    return np.array(
-        [np.vdot(strip[:, :, ix * HOP : ix * HOP + BLOCK], square) for ix in range(count)], np.float32
-    )
+    return np.array([np.vdot(strip[:, :, ix * HOP : ix * HOP + BLOCK], square) for ix in range(count)], np.float32)
 
 
-def _join(
-    row: list[Floats], noise: list[Floats], transfer: list[Floats], window: Floats, threads: int
-) -> Floats:
+def _join(row: list[Floats], noise: list[Floats], transfer: list[Floats], window: Floats, threads: int) -> Floats:
     from scipy import fft, ndimage
 
     tiny = np.float32(1e-6)

@@ -105,7 +105,7 @@ def refine(sampler: Sampler, start: Transform, method: str, *, turn: bool) -> Re
 
 
 def _jacobian(sampler: Sampler, transform: Transform, turn: bool) -> tuple[Floats, Floats, npt.NDArray[np.float64]]:
-    """Reference and moving values that meet, and derivatives (N, 3 or 4) of the latter by the parameters."""
+    """Return reference and moving values that meet, and derivatives (N, 3 or 4) of the latter by the parameters."""
     places = sampler.places(transform, sampler.points)
     met = sampler.inside(places)
     places = places[:, met]

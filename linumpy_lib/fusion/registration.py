@@ -119,7 +119,8 @@ def prepare(volume: Floats, factors: tuple[int, ...], how: Preparation) -> Float
     smooth = smooth - smooth.mean(axis=(1, 2), keepdims=True)
     spread = smooth.std(axis=(1, 2), keepdims=True)
     # Planes without content must not be blown up to the strength of the others.
-    return (smooth / np.maximum(spread, max(0.15 * float(spread.max()), 1e-6))).astype(np.float32)
+    even: Floats = (smooth / np.maximum(spread, max(0.15 * float(spread.max()), 1e-6))).astype(np.float32)
+    return even
 
 
 def estimate_registration(
@@ -190,11 +191,13 @@ def estimate_registration(
     first = coarse_shift(
         shrink(a, (deep, extra, extra)),
         shrink(b, (deep, extra, extra)),
-        tuple((lo / (f * g), hi / (f * g)) for (lo, hi), f, g in zip(bounds, factors, (deep, extra, extra), strict=True)),  # type: ignore[arg-type]
+        tuple(
+            (lo / (f * g), hi / (f * g)) for (lo, hi), f, g in zip(bounds, factors, (deep, extra, extra), strict=True)
+        ),  # type: ignore[arg-type]
     )
     start = first.offset * (deep, extra, extra)
     level_scaling = scaling * factors[0] / factors[1]
-    initial = Transform(*start, plane=plane, scaling=level_scaling)
+    initial = Transform(start[0], start[1], start[2], plane=plane, scaling=level_scaling)
     everywhere = Sampler(a, b, stride=max(1, round((a.size / 250_000) ** (1 / 3))))
     rough = refine(everywhere, initial, "gradient_descent", turn=True)
     slab = _slab(a.shape, factors, mode, topology, slab_size)
@@ -205,7 +208,9 @@ def estimate_registration(
     offset = found.transform.offset * factors
     confidence = float(np.clip(first.distinctness / 20, 0, 1) * np.clip(after, 0, 1) ** 0.5)
     refused = _refusal(first.distinctness, after, offset, bounds, reference.shape, factors if shrunk else (1, 1, 1))
-    transform = Transform(*(float(v) for v in offset), float(found.transform.rotation), plane, scaling)
+    transform = Transform(
+        float(offset[0]), float(offset[1]), float(offset[2]), float(found.transform.rotation), plane, scaling
+    )
     sigma = tuple(float(s * f) for s, f in zip(found.sigma, (*factors, 1), strict=True))
     return Registration(
         still if refused else transform,

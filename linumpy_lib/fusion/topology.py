@@ -75,7 +75,8 @@ def foreground(volume: npt.NDArray[Any], choices: MaskChoices, scaling: float = 
             sizes = np.bincount(labels.ravel())
             sizes[0] = 0
             mask = (sizes >= least)[labels]
-    return mask
+    found: npt.NDArray[np.bool_] = mask
+    return found
 
 
 def slice_mask(mask: npt.NDArray[np.bool_], mode: Mode) -> Ints:

@@ -1,4 +1,4 @@
-"""Two opposing views of a known volume, for tests and benchmarks of the fusion: blur and attenuation grow with depth."""
+"""Two opposing views of a known volume, for tests and benchmarks: blur and attenuation grow with depth."""
 
 from __future__ import annotations
 
