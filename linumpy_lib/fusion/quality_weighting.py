@@ -86,7 +86,7 @@ def _overlap_add(views: list[Floats], variances: list[Floats], quality: Quality,
     padded = [np.pad(v, pads, mode="symmetric") for v in views]
     spread = [np.pad(v, pads, mode="symmetric") for v in variances]
     out = np.zeros(padded[0].shape, np.float32)
-    counts = [(n - BLOCK) // HOP + 1 for n in out.shape]
+    counts = [(int(out.shape[axis]) - BLOCK) // HOP + 1 for axis in range(3)]
     frequency = np.fft.fftfreq(BLOCK)[:, None] ** 2 + np.fft.rfftfreq(BLOCK)[None, :] ** 2
     for iz in range(counts[0]):
         z0 = iz * HOP
