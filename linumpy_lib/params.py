@@ -197,6 +197,35 @@ class RunParameters(Parameters):
         int,
         Field(description="Workflow preprocess: depth-averaged pictures that are made at the same time", ge=1, le=4096),
     ] = 4
+    shifts_xy: Annotated[
+        str,
+        Field(
+            description="Workflow reconstruct: table of the shifts between slices; empty is shifts_xy.csv in the input"
+        ),
+    ] = ""
+    slice_config: Annotated[
+        str,
+        Field(
+            description="Workflow reconstruct: the slices to use; empty is slice_config.csv in the input, if it "
+            "is there"
+        ),
+    ] = ""
+    fix_curvature_enabled: Annotated[
+        bool, Field(description="Workflow reconstruct: flatten the curvature of the focal surface in each tile")
+    ] = False
+    fix_illum_enabled: Annotated[
+        bool, Field(description="Workflow reconstruct: divide tiles by the illumination that they share")
+    ] = True
+    stitch_global_transform: Annotated[
+        bool,
+        Field(description="Workflow reconstruct: one tile transform for all slices, from the pairs of all of them"),
+    ] = False
+    compensate_psf_enabled: Annotated[
+        bool, Field(description="Workflow reconstruct: take the beam's axial sensitivity out of slices")
+    ] = True
+    compensate_attenuation_enabled: Annotated[
+        bool, Field(description="Workflow reconstruct: make up for the light that tissue takes on its way")
+    ] = True
     anisotropy_slabs: Annotated[
         int,
         Field(description="Workflow anisotropy: tasks that share one volume; 0 decides by its size", ge=0, le=4096),
@@ -205,6 +234,65 @@ class RunParameters(Parameters):
         bool,
         Field(description="Workflow anisotropy: write a compressed .npz with all maps too (slow for large volumes)"),
     ] = False
+    analyze_shifts: Annotated[
+        bool, Field(description="Workflow reconstruct: write a report and plots of the shifts between slices")
+    ] = True
+    detect_rehoming: Annotated[
+        bool,
+        Field(description="Workflow reconstruct: take encoder glitches out of the shifts, keep and mark re-homings"),
+    ] = True
+    auto_assess_quality: Annotated[
+        bool,
+        Field(description="Workflow reconstruct: score the slices and leave out those below auto_assess_min_quality"),
+    ] = False
+    interpolate_missing_slices: Annotated[
+        bool,
+        Field(description="Workflow reconstruct: fill gaps of one slice from its neighbours, marked as interpolated"),
+    ] = True
+    auto_exclude_enabled: Annotated[
+        bool, Field(description="Workflow reconstruct: find runs and clusters of badly registered slices")
+    ] = True
+    export_manual_align: Annotated[
+        bool, Field(description="Workflow reconstruct: write what a person needs to align slices by hand")
+    ] = False
+    manual_transforms_dir: Annotated[
+        str, Field(description="Workflow reconstruct: folder of transforms made by hand; empty is none")
+    ] = ""
+    refine_manual_transforms: Annotated[
+        bool, Field(description="Workflow reconstruct: refine the transforms made by hand by registration")
+    ] = False
+    diagnostic_mode: Annotated[bool, Field(description="Workflow reconstruct: make all diagnostics")] = False
+    analyze_rotation_drift: Annotated[
+        bool, Field(description="Workflow reconstruct: diagnose the drift of rotations over the slices")
+    ] = False
+    analyze_acquisition_rotation: Annotated[
+        bool, Field(description="Workflow reconstruct: diagnose a rotation of the stage's axes from the shifts")
+    ] = False
+    motor_only_stitch: Annotated[
+        bool, Field(description="Workflow reconstruct: stitch slices by the motor alone too, for comparison")
+    ] = False
+    motor_only_stack: Annotated[
+        bool, Field(description="Workflow reconstruct: stack slices by the motor alone too, for comparison")
+    ] = False
+    compare_stitching: Annotated[
+        bool, Field(description="Workflow reconstruct: compare the seams of both ways to stitch")
+    ] = False
+    generate_report: Annotated[
+        bool, Field(description="Workflows preprocess and reconstruct: write the quality report of the run")
+    ] = True
+    correct_bias_field: Annotated[
+        bool, Field(description="Workflow reconstruct: divide the stacked volume by its bias field")
+    ] = False
+    align_to_ras_enabled: Annotated[
+        bool, Field(description="Workflow reconstruct: register the volume to a mouse brain template, in RAS")
+    ] = False
+    atlas_template: Annotated[
+        str,
+        Field(description="Workflow reconstruct: template file of your own; empty fetches the Allen template once"),
+    ] = ""
+    atlas_annotation: Annotated[
+        str, Field(description="Workflow reconstruct: regions on the template's grid, drawn in the atlas preview")
+    ] = ""
     publish_mode: Annotated[
         Literal["copy", "link"],
         Field(description="How results leave the work folder: real copies, or hard links (same file system only)"),

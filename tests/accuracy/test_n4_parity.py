@@ -1,13 +1,12 @@
 """N4 against SimpleITK on phantoms and real volumes: the same field, and no worse against the truth."""
 
-import io
-import zipfile
 from pathlib import Path
 
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 from support.bias_phantoms import bias_phantom
+from support.mouse_brain import mouse_brain
 
 from linumpy_lib.intensity.bias_field import compute_tissue_mask, fit_bias_field
 from linumpy_lib.intensity.bspline import contract, cubic_axis
@@ -116,14 +115,11 @@ def test_itk_backend_is_simpleitk_in_the_right_axes():
     assert_allclose(np.exp(field.log()), np.exp(ours.log()), rtol=5e-3)
 
 
-def mouse_brain():
-    tifffile = pytest.importorskip("tifffile", reason="reads the real volumes")
-    archive = DATA / "brainreg_mouse_brain.zip"
-    if not archive.is_file():
+def real_mouse_brain():
+    volume = mouse_brain()
+    if volume is None:
         pytest.skip("the mouse brain is not beside this checkout (../shared/data)")
-    with zipfile.ZipFile(archive) as opened:
-        names = sorted(name for name in opened.namelist() if name.endswith((".tif", ".tiff")))
-        return np.stack([tifffile.imread(io.BytesIO(opened.read(name))) for name in names])
+    return volume
 
 
 def fly_brain():
@@ -136,11 +132,11 @@ def fly_brain():
 @pytest.mark.parametrize(
     ("load", "points", "shrink", "iterations"),
     [
-        pytest.param(mouse_brain, (6, 4, 5), 7, [15, 10], id="mouse brain"),
+        pytest.param(real_mouse_brain, (6, 4, 5), 7, [15, 10], id="mouse brain"),
         pytest.param(fly_brain, (4, 5, 5), 4, [15, 10], id="fly brain"),
-        pytest.param(mouse_brain, (6, 4, 5), 4, [50] * 4, id="mouse brain, full", marks=pytest.mark.slow),
+        pytest.param(real_mouse_brain, (6, 4, 5), 4, [50] * 4, id="mouse brain, full", marks=pytest.mark.slow),
         pytest.param(fly_brain, (4, 5, 5), 3, [50] * 4, id="fly brain, full", marks=pytest.mark.slow),
-        pytest.param(mouse_brain, (13, 10, 13), 5, [20] * 3, id="mouse brain, dense", marks=pytest.mark.slow),
+        pytest.param(real_mouse_brain, (13, 10, 13), 5, [20] * 3, id="mouse brain, dense", marks=pytest.mark.slow),
     ],
 )
 def test_real_volumes(load, points, shrink, iterations, record_property):

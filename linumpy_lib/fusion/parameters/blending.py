@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from linumpy_lib.fusion.parameters.types import ChannelAndCamera, PairOfFlags
+from linumpy_lib.fusion.parameters.types import ChannelAndCamera, NumberOfChoice, PairOfFlags
 from linumpy_lib.params import Parameters
 
 
@@ -41,7 +41,9 @@ class BlendingParameters(Parameters):
         Field(description="Channel whose light sheet enters from low x, for the first and the second camera: 1 or 2"),
     ] = (2, 1)
     fusion_front_flag: Annotated[
-        Literal[1, 2], Field(description="View of a camera pair that looks at low z: 1 the first, 2 the second")
+        Literal[1, 2],
+        NumberOfChoice,
+        Field(description="View of a camera pair that looks at low z: 1 the first, 2 the second"),
     ] = 1
     fusion_intensity_slab_size_channels: Annotated[
         int,

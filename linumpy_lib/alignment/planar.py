@@ -1,0 +1,194 @@
+"""Two images of the same plane: how alike they are under a rigid motion, and motions to start from."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from linumpy_lib.alignment.rigid import Rigid
+
+Image = npt.NDArray[np.float32]
+Box = tuple[slice, slice]
+
+FEWEST_PIXELS = 64
+"""Overlaps of fewer pixels than this tell nothing."""
+
+_FLAT = 1e-12
+_UPSAMPLING = 10
+
+
+def correlation(a: npt.NDArray[np.float32], b: npt.NDArray[np.float32]) -> float:
+    """Pearson correlation of two equally shaped arrays; 0 where one of them is flat or too small.
+
+    Examples
+    --------
+    >>> ramp = np.arange(100, dtype=np.float32)
+    >>> round(correlation(ramp, 5 - 2 * ramp), 6)
+    -1.0
+    """
+    if a.size < FEWEST_PIXELS:
+        return 0.0
+    x = a - a.mean(dtype=np.float64)
+    y = b - b.mean(dtype=np.float64)
+    spread = float(np.sqrt(np.sum(x * x, dtype=np.float64) * np.sum(y * y, dtype=np.float64)))
+    return float(np.sum(x * y, dtype=np.float64)) / spread if spread > _FLAT * a.size else 0.0
+
+
+def content_box(image: Image) -> Box:
+    """Smallest box around the pixels above 0; the whole image if there are none."""
+    rows, columns = np.flatnonzero((image > 0).any(axis=1)), np.flatnonzero((image > 0).any(axis=0))
+    if not len(rows):
+        return slice(0, image.shape[0]), slice(0, image.shape[1])
+    return slice(int(rows[0]), int(rows[-1]) + 1), slice(int(columns[0]), int(columns[-1]) + 1)
+
+
+def shared_box(fixed: Box, moving: Box, motion: Rigid) -> Box:
+    """Box of the fixed image whose pixels the motion takes into the moving image's box.
+
+    Returns
+    -------
+    tuple of slice
+        Possibly empty; rotations cost a rim of ``side * sin(angle)`` pixels.
+    """
+    rim = [math.ceil(abs(math.sin(motion.angle_rad)) * (part.stop - part.start) / 2) for part in reversed(moving)]
+    spans = []
+    for part, other, shift, edge in zip(fixed, moving, motion.shift, rim, strict=True):
+        low = max(part.start, math.ceil(other.start - shift) + edge)
+        high = min(part.stop, math.floor(other.stop - 1 - shift) + 1 - edge)
+        spans.append(slice(low, max(low, high)))
+    return spans[0], spans[1]
+
+
+def resample(image: Image, motion: Rigid, box: Box) -> Image:
+    """Sample the moving image, linearly, where the motion takes the pixels of a box of the fixed image."""
+    from scipy import ndimage
+
+    matrix, offset = motion.affine()
+    start = np.array([box[0].start, box[1].start], dtype=np.float64)
+    shape = tuple(part.stop - part.start for part in box)
+    if min(shape) <= 0:
+        return np.zeros((0, 0), np.float32)
+    result: Image = ndimage.affine_transform(
+        image, matrix, offset + matrix @ start, output_shape=shape, order=1, mode="nearest"
+    )
+    return result
+
+
+def score(fixed: Image, moving: Image, motion: Rigid, boxes: tuple[Box, Box]) -> float:
+    """Correlation of two images under a motion, where both show the sample.
+
+    Parameters
+    ----------
+    fixed, moving : ndarray
+        Images (y, x) of the same depth.
+    motion : Rigid
+        From fixed to moving pixels.
+    boxes : (box, box)
+        Where the fixed and the moving slice have content.
+    """
+    box = shared_box(*boxes, motion)
+    return correlation(fixed[box], resample(moving, motion, box))
+
+
+@dataclass(frozen=True)
+class Bounds:
+    """Largest translation (pixels) and rotation (radians) that a registration may find, from `origin`."""
+
+    translation: float
+    angle_rad: float
+    origin: Rigid
+
+    def hold(self, motion: Rigid) -> bool:
+        """Whether a motion lies within."""
+        return (
+            math.dist(motion.shift, self.origin.shift) <= self.translation + 1e-9
+            and abs(motion.angle_rad - self.origin.angle_rad) <= self.angle_rad + 1e-9
+        )
+
+
+def starts(fixed: Image, moving: Image, boxes: tuple[Box, Box], origin: Rigid, method: str) -> dict[str, Rigid]:
+    """Motions to start from.
+
+    Parameters
+    ----------
+    fixed, moving : ndarray
+        Averages of the matched planes.
+    boxes : (box, box)
+        Their content.
+    origin : Rigid
+        What the positions on the canvas tell; always among the starts.
+    method : {"none", "gradient", "com", "both"}
+        Phase correlation of edges, centres of mass, both, or nothing but the origin and the identity.
+
+    Returns
+    -------
+    dict of str to Rigid
+        By the name of what proposed it.
+    """
+    found = {"canvas": origin, "identity": Rigid(centre=origin.centre)}
+    box = shared_box(*boxes, origin)
+    if min(part.stop - part.start for part in box) < 8:
+        return found
+    a, b = fixed[box], resample(moving, origin, box)
+    if method in ("gradient", "both"):
+        found["gradient"] = _moved(origin, _edge_shift(a, b))
+    if method in ("com", "both"):
+        found["com"] = _moved(origin, _mass_shift(a, b))
+    return found
+
+
+def _moved(origin: Rigid, shift: tuple[float, float]) -> Rigid:
+    return origin.after(Rigid(0.0, shift, origin.centre))
+
+
+def _edge_shift(a: Image, b: Image) -> tuple[float, float]:
+    """Shift (y, x) that has to be added to a pixel of `a` to find its content in `b`, from their edges."""
+    from scipy import ndimage
+
+    taper = np.multiply.outer(np.hanning(a.shape[0] + 2)[1:-1], np.hanning(a.shape[1] + 2)[1:-1])
+    edges = []
+    for image in (a, b):
+        smooth = ndimage.gaussian_filter(image, 1.5)
+        edges.append(np.hypot(ndimage.sobel(smooth, 0), ndimage.sobel(smooth, 1)))
+    spectra = [np.fft.rfft2((image - image.mean()) * taper) for image in edges]
+    cross = np.conj(spectra[0]) * spectra[1]
+    # the square root keeps strong, coherent frequencies above those that hold noise alone
+    surface = np.fft.irfft2(cross / np.sqrt(np.abs(cross) + _FLAT), s=a.shape)
+    surface = ndimage.gaussian_filter(surface, 1, mode="wrap")
+    peak = np.unravel_index(int(np.argmax(surface)), surface.shape)
+    shift = []
+    for axis, (at, size) in enumerate(zip(peak, a.shape, strict=True)):
+        line = np.take(surface, [(at - 1) % size, at, (at + 1) % size], axis=axis)
+        line = line[:, peak[1]] if axis == 0 else line[peak[0], :]
+        shift.append((at if at <= size // 2 else at - size) + parabola_peak(*(float(v) for v in line)))
+    return shift[0], shift[1]
+
+
+def parabola_peak(left: float, middle: float, right: float) -> float:
+    """Place of a parabola's highest point, between -0.5 and 0.5 of the middle sample.
+
+    Examples
+    --------
+    >>> parabola_peak(0.0, 1.0, 0.0)
+    0.0
+    """
+    bend = left - 2 * middle + right
+    return 0.0 if bend >= 0 else float(np.clip(0.5 * (left - right) / bend, -0.5, 0.5))
+
+
+def _mass_shift(a: Image, b: Image) -> tuple[float, float]:
+    centres = []
+    for image in (a, b):
+        weight = image - np.percentile(image, 10)
+        weight = np.clip(weight, 0, np.percentile(weight, 95))
+        total = float(weight.sum(dtype=np.float64))
+        rows, columns = (weight.sum(axis=k, dtype=np.float64) for k in (1, 0))
+        centres.append(
+            (float(rows @ np.arange(len(rows))) / total, float(columns @ np.arange(len(columns))) / total)
+            if total > 0
+            else ((image.shape[0] - 1) / 2, (image.shape[1] - 1) / 2)
+        )
+    return centres[1][0] - centres[0][0], centres[1][1] - centres[0][1]
