@@ -17,7 +17,8 @@ SIDES_PX = (1600, 1280, 960, 720, 540, 400, 300, 220)
 """Longest side of a picture, from the best quality down."""
 
 _JPEG_QUALITY = 85
-_SAMPLE = 6
+_SAMPLE = 24
+"""Pictures, spread over all of them, that the size of all is told from."""
 
 
 @dataclass(frozen=True)
@@ -51,8 +52,8 @@ def picture_data(
         Longest side that any of them may have.
     """
     usable = list(paths)
-    every = max(1, len(usable) // _SAMPLE)
-    sample = usable[::every][:_SAMPLE]
+    last = len(usable) - 1
+    sample = [usable[k] for k in sorted({round(j * last / (_SAMPLE - 1)) for j in range(_SAMPLE)})] if usable else []
     side = SIDES_PX[-1]
     for candidate in SIDES_PX:
         sizes = [len(encoded.source) for path in sample if (encoded := _encoded(path, candidate, [])) is not None]
