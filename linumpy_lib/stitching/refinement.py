@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from linumpy_lib.stitching.correlation import overlap
-from linumpy_lib.stitching.interpolation import REACH, shift_images
+from linumpy_lib.stitching.interpolation import shift_images, with_margin
 
 Array = npt.NDArray[Any]
 
@@ -19,6 +19,7 @@ _CONVERGED_PX = 2e-3
 # Pixels of noise that a smoothed pixel shares with its neighbours: 4 pi sigma^2 of the smoothing at sigma 1.
 _CORRELATED_PX = 12.6
 _MIN_SIDE_PX = 4
+_SMOOTHING_PX = 1.0
 
 
 @dataclass(frozen=True)
@@ -60,13 +61,15 @@ def refine_near(a: Array, b: Array, weights: Array, start: tuple[int, int]) -> R
     """Refine a whole-pixel displacement by Gauss-Newton steps on all shared pixels of all bands.
 
     Both images move by half the displacement, and the gradient is the mean of both: noise then leaves the fixed point
-    where it is, and interpolation smooths both alike. A smooth brightness difference of the two (a polynomial over the
-    overlap, a factor on the contrast) is fitted along with the displacement, so that shading is not taken for it.
+    where it is, and interpolation smooths both alike. They are smoothed after they were cut to what both show, so that
+    their borders too are treated alike: images smoothed as whole tiles differ there, in opposite directions, and their
+    overlap seems larger than it is. A smooth brightness difference of the two (a polynomial over the overlap, a factor
+    on the contrast) is fitted along with the displacement, so that shading is not taken for it.
 
     Parameters
     ----------
     a, b : ndarray of float32, shape (bands, y, x)
-        Smoothed tiles.
+        Tiles.
     weights : ndarray, shape (bands,)
         Weight of each band to begin with; the noise that is found replaces it.
     start : tuple of int
@@ -79,16 +82,22 @@ def refine_near(a: Array, b: Array, weights: Array, start: tuple[int, int]) -> R
     """
     size = (a.shape[1], a.shape[2])
     rows_a, columns_a, rows_b, columns_b = overlap(size, start)
-    part_a, part_b = a[:, rows_a, columns_a], b[:, rows_b, columns_b]
-    height, width = part_a.shape[1] - 2 * REACH, part_a.shape[2] - 2 * REACH
+    height, width = rows_a.stop - rows_a.start, columns_a.stop - columns_a.start
     if min(height, width) < _MIN_SIDE_PX:
         return None
+    if min(height, width) >= _MIN_SIDE_PX + 2:
+        # The outermost pixels of one image are interpolated beyond its border when it moves.
+        rows_a, columns_a, rows_b, columns_b = (
+            slice(s.start + 1, s.stop - 1) for s in (rows_a, columns_a, rows_b, columns_b)
+        )
+        height, width = height - 2, width - 2
+    part_a, part_b = with_margin(a, rows_a, columns_a), with_margin(b, rows_b, columns_b)
     nuisance = _smooth_terms(height, width)
     scale = np.asarray(weights, np.float64)
     move, hessian = np.zeros(2), np.zeros((2, 2))
     for _ in range(_ITERATIONS):
-        left = shift_images(part_a, (move[0] / 2, move[1] / 2))
-        right = shift_images(part_b, (-move[0] / 2, -move[1] / 2))
+        left = _smoothed(shift_images(part_a, (move[0] / 2, move[1] / 2)))
+        right = _smoothed(shift_images(part_b, (-move[0] / 2, -move[1] / 2)))
         hessian, step, scale = _step(left, right, nuisance, scale)
         if not np.isfinite(step).all():
             return None
@@ -99,6 +108,13 @@ def refine_near(a: Array, b: Array, weights: Array, start: tuple[int, int]) -> R
         if length < _CONVERGED_PX:
             return Refined(np.asarray(start) + move, hessian / _CORRELATED_PX)
     return Refined(np.asarray(start) + move, hessian / _CORRELATED_PX, converged=False)
+
+
+def _smoothed(images: Array) -> Array:
+    from scipy import ndimage
+
+    result: Array = ndimage.gaussian_filter(images, (0, _SMOOTHING_PX, _SMOOTHING_PX), mode="nearest", truncate=3)
+    return result
 
 
 def _smooth_terms(height: int, width: int) -> Array:
