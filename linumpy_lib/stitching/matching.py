@@ -14,7 +14,7 @@ import numpy.typing as npt
 from linumpy_lib.stitching.correlation import MIN_OVERLAP_PX, Sums, Window, assured, correlate, overlap
 from linumpy_lib.stitching.interpolation import shift_images, with_margin
 from linumpy_lib.stitching.layout import Layout, Pair, Place
-from linumpy_lib.stitching.refinement import refine
+from linumpy_lib.stitching.refinement import MIN_SIDE_PX, refine
 from linumpy_lib.stitching.tile_images import TileImages, in_order
 
 Array = npt.NDArray[Any]
@@ -23,6 +23,8 @@ Array = npt.NDArray[Any]
 _ASSURED = 0.1
 _PEAKS = 5
 _QUANTILES = 17
+# What a distance of one pixel from the expected place costs, Fisher's z.
+_FAR = 0.002
 # Overlaps, as fractions of a tile, that the pooled search looks at, and how far tiles may lie askew.
 _OVERLAPS = (0.02, 0.5)
 _ASKEW = 0.06
@@ -198,13 +200,17 @@ def match_pair(
         if surface[peak] < _ASSURED:
             break
         start = at - reach + np.array(peak)
-        refined = refine(*logs, weights, _pair(start))
+        refined = refine(*logs, weights, _pair(start), np.asarray(expected))
+        if refined is None and not too_thin(images.tile, _pair(start)):
+            continue
         if refined is None:
             found = Match(pair, start + _vertex(surface, peak), np.eye(2) / _COARSE_PX**2, float(surface[peak]))
         else:
             score = assured_at(*level, refined.displacement)
             found = Match(pair, refined.displacement, refined.information, score)
-        if np.abs(found.displacement - expected).max() <= reach and (best is None or found.assured > best.assured):
+        if np.abs(found.displacement - expected).max() <= reach and (
+            best is None or _rank(found, expected) > _rank(best, expected)
+        ):
             best = found
     return best
 
@@ -224,6 +230,16 @@ def histogram_matched(a: Array, b: Array, displacement: Array) -> Array:
         # Beyond what the overlap shows, brightness goes on in parallel.
         result[band] = inside + np.minimum(b[band] - low[0], 0) + np.maximum(b[band] - low[-1], 0)
     return result
+
+
+def _rank(match: Match, expected: Array) -> float:
+    """Rank competing places of a pair: of two that fit alike, the nearer one wins."""
+    return match.assured - _FAR * float(np.sum((match.displacement - expected) ** 2))
+
+
+def too_thin(tile: tuple[int, int], displacement: tuple[int, int]) -> bool:
+    """Whether an overlap is too thin to be refined: its whole-pixel peak is all there is."""
+    return min(n - abs(d) for n, d in zip(tile, displacement, strict=True)) < MIN_SIDE_PX
 
 
 def peaks(surface: Array, most: int) -> list[tuple[int, int]]:
