@@ -55,10 +55,10 @@ bench:  ## every benchmark in bench/: tables here, JSON in bench/results/
 .PHONY: bench-gpu
 bench-gpu:  ## the benchmarks of a CUDA device against the CPU: tables here, JSON in bench/results/
 	@$(SETUP) dev gpu
-	@for script in bench/gpu_*.py; do \
+	@failed=; for script in bench/gpu_*.py; do \
 	    name=$$(basename "$$script" .py); \
-	    $(BIN)/python -m "bench.$$name" --json "bench/results/$$name.json" $(ARGS); \
-	done
+	    $(BIN)/python -m "bench.$$name" --json "bench/results/$$name.json" $(ARGS) || failed="$$failed $$name"; \
+	done; [[ -z $$failed ]] || { echo "bench-gpu: failed:$$failed" >&2; exit 1; }
 
 .PHONY: params
 params: setup  ## regenerate conf/params.config, nextflow_schema.json and docs/parameters.md
