@@ -79,6 +79,16 @@ class RunPlan {
         return names.collectEntries { String name -> [name, step(name)] }
     }
 
+    /** What the processes of the workflow reconstruct need to know of their steps. */
+    Map<String, Map<String, String>> getReconstruction() {
+        return steps(
+            'resample_mosaic_grid', 'fix_focal_curvature', 'fix_illumination', 'estimate_global_transform', 'stitch_slice',
+            'correct_beam_profile', 'crop_interface', 'compensate_attenuation', 'measure_slice', 'match_slices', 'normalize_slice',
+            'analyze_shifts', 'detect_rehoming', 'align_common_space', 'interpolate_slice', 'finalise_interpolation',
+            'register_pair', 'stack_slices', 'correct_bias_field', 'align_to_ras',
+        )
+    }
+
     /** Volumes as channel items: [meta Map(id), path, fingerprint]. */
     List<List> getItems() {
         return volumes.collect { Map volume -> [[id: volume.id], volume.path, Fingerprint.of(volume.path as Path)] }
