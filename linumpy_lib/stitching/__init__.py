@@ -1,0 +1,1 @@
+"""From the tiles of a mosaic to one slice: positions, blending weights, assembly."""

@@ -1,0 +1,184 @@
+"""From what neighbouring tiles show to positions, never worse than where the stage says they are."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from linumpy_lib.stitching.layout import Layout, Pair, Place, neighbours
+from linumpy_lib.stitching.matching import Match, agreement, match_pairs, pooled_step
+from linumpy_lib.stitching.positions import Solution, fit_matrix, model_solution, solve
+from linumpy_lib.stitching.tile_images import TileImages
+
+Array = npt.NDArray[Any]
+Method = Literal["global", "affine", "motor"]
+
+# Correlations that differ by less are equal.
+_ALIKE = 1e-4
+
+
+@dataclass(frozen=True)
+class Placement:
+    """Positions of tiles and how they came about.
+
+    Attributes
+    ----------
+    solution : Solution
+        Positions and residuals.
+    method : {"global", "affine", "motor"}
+        Where the positions come from in the end.
+    reason : str
+        Why not from the method that was asked for; empty if they do.
+    matrix : ndarray, shape (2, 2)
+        Linear map of the layout that the positions scatter around.
+    matches : list of Match
+        Pairs that could be measured.
+    silent : list of Pair
+        Pairs that could not.
+    correlation : dict of str to float
+        Correlation of all overlaps by method; NaN where no overlap can be judged.
+    unseen : tuple of str
+        Axes ("rows", "columns") along which all pairs together showed no step.
+    """
+
+    solution: Solution
+    method: Method
+    reason: str
+    matrix: Array
+    matches: list[Match] = field(default_factory=list)
+    silent: list[Pair] = field(default_factory=list)
+    correlation: dict[str, float] = field(default_factory=dict)
+    unseen: tuple[str, ...] = ()
+
+
+def place_tiles(
+    images: TileImages,
+    layout: Layout,
+    method: Method,
+    limit_px: float,
+    *,
+    matrix: Array | None = None,
+    threads: int = 1,
+) -> Placement:
+    """Find the positions of the tiles of one slice.
+
+    Parameters
+    ----------
+    images : TileImages
+        The tiles.
+    layout : Layout
+        Where they should lie.
+    method : {"global", "affine", "motor"}
+        Each tile by itself; one linear map of the layout; the layout.
+    limit_px : float
+        Largest distance of a tile from the linear map, and how far pairs are searched.
+    matrix : ndarray, shape (2, 2), optional
+        Linear map that is known, from all slices.
+    threads : int
+        Threads that correlate.
+    """
+    places = images.places
+    pairs = list(neighbours(places))
+    nominal = model_solution([], places, layout.positions)
+    if method == "motor" or not pairs:
+        reason = "" if method == "motor" else "no two tiles lie side by side"
+        return Placement(nominal, "motor", reason, np.eye(2))
+    if matrix is None:
+        start, unseen = pooled_matrix(images, layout, pairs, threads)
+    else:
+        start, unseen = matrix, ()
+    expected = {pair: start @ layout.offset(pair) for pair in pairs}
+    matches, silent = match_pairs(images, expected, limit_px, threads)
+    nominal = model_solution(matches, places, layout.positions)
+    if not matches:
+        return Placement(nominal, "motor", "no overlap shows anything that matches", np.eye(2), [], silent, {}, unseen)
+    fitted = fit_matrix(matches, layout, start) if matrix is None else matrix
+    model = layout.transformed(fitted)
+    candidates: dict[Method, Solution] = {"affine": model_solution(matches, places, model), "motor": nominal}
+    if method == "global":
+        candidates = {"global": solve(matches, places, model, limit_px), **candidates}
+    judged = [match.pair for match in matches]
+    scores = {name: agreement(images, one.positions, judged) for name, one in candidates.items()}
+    chosen, reason = choose(method, scores)
+    return Placement(
+        candidates[chosen],
+        chosen,
+        reason,
+        np.eye(2) if chosen == "motor" else fitted,
+        matches,
+        silent,
+        {str(name): score for name, score in scores.items()},
+        unseen,
+    )
+
+
+def choose(wanted: Method, scores: dict[Method, float]) -> tuple[Method, str]:
+    """Keep the wanted method unless a simpler one makes the overlaps agree better.
+
+    Examples
+    --------
+    >>> choose("affine", {"affine": 0.9, "motor": 0.8})
+    ('affine', '')
+    >>> choose("affine", {"affine": 0.7, "motor": 0.8})
+    ('motor', 'overlaps agree less (correlation 0.7000) than with motor positions (0.8000)')
+    """
+    known = {name: score for name, score in scores.items() if not math.isnan(score)}
+    if wanted not in known:
+        return wanted, ""
+    best = max(known, key=lambda name: known[name])
+    if known[best] <= known[wanted] + _ALIKE:
+        return wanted, ""
+    text = f"overlaps agree less (correlation {known[wanted]:.4f}) than with {best} positions ({known[best]:.4f})"
+    return best, text
+
+
+def pooled_matrix(
+    images: TileImages, layout: Layout, pairs: list[Pair], threads: int = 1
+) -> tuple[Array, tuple[str, ...]]:
+    """Linear map of the layout, to about a pixel for each step, from all pairs together; axes without an answer."""
+    matrix = np.eye(2)
+    unseen = []
+    for axis, name in enumerate(("rows", "columns")):
+        along = [pair for pair in pairs if pair.axis == axis]
+        if not along:
+            continue
+        pooled = pooled_step(images, layout, along, threads)
+        if not pooled.found:
+            unseen.append(name)
+            continue
+        step = np.median([layout.offset(pair) for pair in along], axis=0)
+        matrix[:, axis] += pooled.correction / step[axis]
+    return matrix, tuple(unseen)
+
+
+def measured_overlap(layout: Layout, matrix: Array) -> dict[str, float]:
+    """Overlap of neighbours along y and x as a fraction of a tile, after a linear map of the layout."""
+    result = {}
+    for axis, name in enumerate("yx"):
+        step = layout.step(axis)
+        if step is not None:
+            result[name] = 1 - float((matrix @ step)[axis]) / layout.tile[axis]
+    return result
+
+
+def angles_deg(layout: Layout, matrix: Array) -> dict[str, float]:
+    """Rotation of the tile grid's columns direction, and deviation of its axes from a right angle, degrees."""
+    along, down = layout.step(1), layout.step(0)
+    result = {}
+    if along is not None:
+        y, x = matrix @ along
+        result["rotation"] = math.degrees(math.atan2(-y, x))
+    if along is not None and down is not None:
+        (ay, ax), (by, bx) = matrix @ along, matrix @ down
+        cosine = (ay * by + ax * bx) / (math.hypot(ay, ax) * math.hypot(by, bx))
+        result["perpendicularity"] = 90 - math.degrees(math.acos(max(-1.0, min(1.0, cosine))))
+    return result
+
+
+def place_names(places: list[Place]) -> str:
+    """Text of rows and columns: ``1,2 3,4``."""
+    return " ".join(f"{row},{column}" for row, column in places)
