@@ -8,7 +8,7 @@ class InputVolumes {
 
     /** Endings of volumes, the longest of a kind first; Zarr stores are directories. */
     static final List<String> ENDINGS = [
-        '.ome.zarr.zip', '.ome.zarr', '.zarr', '.ome.tiff', '.ome.tif', '.tiff', '.tif', '.nii.gz', '.nii', '.nrrd',
+        '.ome.zarr.zip', '.ome.zarr', '.zarr', '.ome.tiff', '.ome.tif', '.tiff', '.tif', '.nii.gz', '.nii', '.nrrd', '.klb',
     ]
 
     private static final List<String> PLANES = ['.tif', '.tiff']

@@ -26,7 +26,7 @@ from linumpy_lib.threads import available_threads
 
 VOLUME_ENDINGS = (
     *(".ome.zarr.zip", ".ome.zarr", ".zarr.zip", ".zarr"),
-    *(".ome.tiff", ".ome.tif", ".tiff", ".tif", ".nii.gz", ".nii", ".nrrd"),
+    *(".ome.tiff", ".ome.tif", ".tiff", ".tif", ".nii.gz", ".nii", ".nrrd", ".klb"),
 )
 EXIT_ERROR = 1
 EXIT_OUT_OF_MEMORY = 137
@@ -108,6 +108,7 @@ def default_name(path: Path) -> str:
         ".nii.gz",
         ".nii",
         ".nrrd",
+        ".klb",
     ):
         if name.lower().endswith(ending):
             return name[: -len(ending)]

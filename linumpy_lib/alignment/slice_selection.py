@@ -6,11 +6,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from linumpy_lib.errors import InputError, ParameterError
-from linumpy_lib.io.slice_config import is_true
+from linumpy_lib.errors import InputError
+from linumpy_lib.io.slice_config import is_true, slice_numbers
 from linumpy_lib.quality.slice_quality import REASONS
-
-DEBUG_SLICES = r"^\s*(\d+\s*(-\s*\d+\s*)?(,\s*\d+\s*(-\s*\d+\s*)?)*)?$"
 
 
 @dataclass(frozen=True)
@@ -30,28 +28,6 @@ class Selection:
     used: tuple[int, ...]
     excluded: Mapping[int, str]
     notes: tuple[str, ...]
-
-
-def slice_numbers(text: str) -> set[int]:
-    """Read a list of slices such as ``25,27-29``.
-
-    Raises
-    ------
-    ParameterError
-        If a range runs backwards.
-
-    Examples
-    --------
-    >>> sorted(slice_numbers("25,27-29"))
-    [25, 27, 28, 29]
-    """
-    found: set[int] = set()
-    for part in filter(None, (p.strip() for p in text.split(","))):
-        low, _, high = (p.strip() for p in part.partition("-"))
-        if high and int(high) < int(low):
-            raise ParameterError(f"parameter 'debug_slices': '{part}' is not allowed: the range runs backwards")
-        found |= set(range(int(low), int(high or low) + 1))
-    return found
 
 
 def left_out(row: Mapping[str, str], where: str) -> str:
@@ -91,7 +67,7 @@ def select_slices(
     """
     stores = sorted(present)
     rows = config or {}
-    chosen = slice_numbers(debug)
+    chosen = slice_numbers(debug, "debug_slices")
     if chosen:
         absent = sorted(chosen - set(stores))
         if absent:

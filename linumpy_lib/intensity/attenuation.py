@@ -24,7 +24,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from linumpy_lib.device import Device
 from linumpy_lib.intensity.agarose import Materials, find_materials
 from linumpy_lib.intensity.slice_columns import BinnedSlice, Floats
 
@@ -36,6 +35,7 @@ LARGEST_DEVIATION = 2.0
 _FLATTEST_PER_MM = 0.02
 _STEEPEST_PER_MM = 50.0
 _POOLED_BINS = 3.0
+_COLUMNS = 4096
 
 
 @dataclass(frozen=True)
@@ -87,7 +87,7 @@ def without_reflection(lines: npt.NDArray[Any], skip: int) -> npt.NDArray[Any]:
     return result
 
 
-def decay(lines: Doubles, start: Ints, stop: Ints, step_mm: float) -> tuple[Doubles, Doubles]:
+def decay(lines: npt.NDArray[Any], start: Ints, stop: Ints, step_mm: float) -> tuple[Doubles, Doubles]:
     """Fit ``ln I = a - 2 mu z`` to a range of each A-line.
 
     Parameters
@@ -150,15 +150,34 @@ def coefficients(lines: npt.ArrayLike, below: npt.ArrayLike, step_mm: float) -> 
     return mu
 
 
-def _pooled(lines: Doubles, tissue: npt.NDArray[np.bool_], shape: tuple[int, ...]) -> Doubles:
+def _pooled(lines: Floats, tissue: npt.NDArray[np.bool_], shape: tuple[int, ...]) -> Floats:
     """Average A-lines (z, n) of tissue over neighbouring bins: the inverse of a noisy decay is far too large."""
     from scipy.ndimage import gaussian_filter
 
-    weight = tissue.reshape(shape).astype(np.float64)
-    sums = gaussian_filter(lines.reshape(-1, *shape) * weight, (0, _POOLED_BINS, _POOLED_BINS), mode="constant")
-    total = gaussian_filter(weight, _POOLED_BINS, mode="constant")
-    result: Doubles = (sums / np.maximum(total, 1e-9)).reshape(len(lines), -1)
+    weight = tissue.reshape(shape).astype(np.float32)
+    scale = 1 / np.maximum(gaussian_filter(weight, _POOLED_BINS, mode="constant"), np.float32(1e-9))
+    result = np.empty_like(lines)
+    for plane, out in zip(lines, result, strict=True):
+        sums = gaussian_filter(plane.reshape(shape) * weight, _POOLED_BINS, mode="constant")
+        out[:] = (sums * scale).reshape(-1)
     return result
+
+
+def _parts(columns: int) -> list[slice]:
+    """Split columns, so that intermediate results stay small."""
+    return [slice(k, min(k + _COLUMNS, columns)) for k in range(0, columns, _COLUMNS)]
+
+
+def _ends(lines: Floats, threshold: float) -> Ints:
+    """Depth index after the last sample (smoothed over five) that reaches a threshold; 0 where none does."""
+    from scipy.ndimage import uniform_filter1d
+
+    depth = len(lines)
+    stop = np.zeros(lines.shape[1], np.int64)
+    for part in _parts(lines.shape[1]):
+        seen = uniform_filter1d(lines[:, part], 5, axis=0, mode="nearest") >= threshold
+        stop[part] = np.where(seen.any(axis=0), depth - np.argmax(seen[::-1], axis=0), 0)
+    return stop
 
 
 def noise_level(binned: BinnedSlice, materials: Materials) -> float:
@@ -208,26 +227,25 @@ def measure_attenuation(
         floor = noise_level(binned, materials) if noise is None else 0.0
         level = floor if noise is None else noise
     shape = binned.known.shape
-    lines = np.maximum(binned.lines.reshape(depth, -1).astype(np.float64) - floor, 0)
+    lines = binned.lines.reshape(depth, -1) - np.float32(floor)
+    np.maximum(lines, 0, out=lines)
     lines = without_reflection(lines, skip)
     stop = np.full(lines.shape[1], depth)
     if method == "li" and level > 0:
-        from scipy.ndimage import uniform_filter1d
-
-        smooth = uniform_filter1d(lines, 5, axis=0, mode="nearest")
-        seen = smooth >= level * 10 ** (snr_threshold_db / 10)
-        stop = np.where(seen.any(axis=0), depth - np.argmax(seen[::-1], axis=0), 0)
-    inside = np.arange(depth)[:, None] < stop
-    used = np.where(inside, lines, 0)
+        stop = _ends(lines, level * 10 ** (snr_threshold_db / 10))
     tissue = (materials.tissue & binned.known).reshape(-1) & (stop > skip + 2)
-    total = used.sum(axis=0)
     below, mu_end = np.zeros(lines.shape[1]), np.zeros(lines.shape[1])
-    held = 0.0
     if method != "vermeer" and tissue.any():
         first = np.full_like(stop, skip) if method == "smith" else np.maximum(skip, stop - max(2, tail))
         pooled = _pooled(lines, tissue, shape)
-        mu_end, at_end = decay(pooled, first, stop, step_mm)
-        below = at_end / np.expm1(2 * mu_end * step_mm)
+        for part in _parts(lines.shape[1]):
+            mu_end[part], at_end = decay(pooled[:, part], first[part], stop[part], step_mm)
+            below[part] = at_end / np.expm1(2 * mu_end[part] * step_mm)
+        del pooled
+    lines[np.arange(depth)[:, None] >= stop] = 0
+    total = lines.sum(axis=0, dtype=np.float64)
+    held = 0.0
+    if method != "vermeer" and tissue.any():
         typical = float(np.median((total + below)[tissue]))
         low, high = typical / LARGEST_DEVIATION, typical * LARGEST_DEVIATION
         limited = np.clip(total + below, np.maximum(low, total), np.maximum(high, total))
@@ -235,7 +253,10 @@ def measure_attenuation(
         below = np.where(tissue, limited - total, np.maximum(typical - total, 0))
     everything = total + below
     compensated = tissue if method == "vermeer" else binned.known.reshape(-1) & (everything > 0)
-    mu = coefficients(used[:, tissue], below[tissue], step_mm) if tissue.any() else np.zeros((depth, 1))
+    # in place: the lines are not needed any more
+    for part in _parts(lines.shape[1]):
+        lines[:, part] = coefficients(lines[:, part], below[part], step_mm)
+    mu = np.array([np.median(plane[tissue]) for plane in lines]) if tissue.any() else np.zeros(depth)
     return Attenuation(
         below=below.reshape(shape).astype(np.float32),
         last=stop.reshape(shape).astype(np.float32),
@@ -244,72 +265,7 @@ def measure_attenuation(
         skip=skip,
         materials=materials,
         total=float(np.median(everything[tissue])) if tissue.any() else 0.0,
-        mu_per_mm=np.median(mu, axis=1),
+        mu_per_mm=mu.astype(np.float64),
         tail_mu_per_mm=float(np.median(mu_end[tissue])) if tissue.any() else 0.0,
         held=held,
     )
-
-
-def compensate(
-    block: Floats,
-    below: Floats,
-    last: Floats,
-    compensated: Floats,
-    device: Device,
-    *,
-    floor: float,
-    skip: int,
-    strength: float,
-    min_bias: float,
-) -> Floats:
-    """Divide A-lines by the light that is left at each sample.
-
-    Parameters
-    ----------
-    block : ndarray of float32, shape (z, y, x)
-        Intensities of at least 0.
-    below, last, compensated : ndarray of float32, shape (y, x)
-        As in `Attenuation`, for each column.
-    device : Device
-        Where to compute.
-    floor : float
-        Subtracted first.
-    skip : int
-        Samples whose intensity is not believed.
-    strength : float
-        Power of the light that is left: 0 changes nothing, 1 compensates all of it.
-    min_bias : float
-        Smallest divisor.
-
-    Returns
-    -------
-    ndarray of float32, shape (z, y, x)
-    """
-    xp = device.xp
-    values = device.to_device(block)
-    if floor > 0:
-        values = values - floor
-        values = xp.where(values > 0, values, xp.zeros_like(values))
-    tail, stop = device.to_device(below), device.to_device(last)
-    depth = values.shape[0]
-    count = min(2 * skip, depth) - skip
-    fill = values[skip : skip + count].sum(0) / count if skip and count > 0 else None
-    used = [values[z] if fill is None or z >= skip else fill for z in range(depth)]
-    everything = xp.zeros_like(tail) + tail
-    for z in range(depth):
-        everything = everything + xp.where(stop > z, used[z], xp.zeros_like(tail))
-    tiny = xp.zeros_like(tail) + 1e-30
-    active = (device.to_device(compensated) >= 0.5) & (everything > tiny)
-    scale = xp.where(active, 1 / xp.where(active, everything, tiny + 1), xp.zeros_like(tail))
-    one, least = xp.zeros_like(tail) + 1, xp.zeros_like(tail) + min_bias
-    result = xp.zeros_like(values)
-    gone = xp.zeros_like(tail)
-    for z in range(depth):
-        left = xp.where(active, 1 - gone * scale, one)
-        # light cannot be less than nothing: rounding of the sum
-        bias = xp.where(left > 1e-12, left, tiny + 1e-12)
-        if strength != 1:
-            bias = bias**strength
-        result[z] = values[z] / xp.where(bias > least, bias, least)
-        gone = gone + xp.where(stop > z, used[z], xp.zeros_like(tail))
-    return device.to_numpy(result)

@@ -13,12 +13,12 @@ difference d of their decays give mu = d / (r - 1).
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from linumpy_lib.intensity.agarose import Materials, find_materials
+from linumpy_lib.intensity.confocal import confocal, fit_model
 from linumpy_lib.intensity.interface import Interface
 from linumpy_lib.intensity.slice_columns import BinnedSlice, Bools
 
@@ -131,15 +131,37 @@ def _mean_line(binned: BinnedSlice, columns: Bools, depth: Doubles, floor: float
     return lines.sum(axis=1) / np.maximum(total, 1e-9), total
 
 
-def _smooth(line: Doubles, valid: npt.NDArray[np.bool_]) -> Doubles:
-    """Local quadratic fit of the logarithm (Savitzky and Golay 1964), constant beyond the valid depths."""
-    from scipy.signal import savgol_filter
+def local_quadratic(values: Doubles, window: int) -> Doubles:
+    """Fit parabolas to windows of samples, each evaluated at its middle (Savitzky and Golay 1964).
 
+    Parameters
+    ----------
+    values : ndarray, shape (n,)
+        Equidistant samples.
+    window : int
+        Samples of a window, odd; the first and last windows are evaluated to their ends.
+
+    Examples
+    --------
+    >>> x = np.arange(20.0)
+    >>> bool(np.allclose(local_quadratic(x**2 - x, 7), x**2 - x))
+    True
+    """
+    half = window // 2
+    terms = np.arange(-half, half + 1)[:, None] ** np.arange(3)
+    fit = np.linalg.pinv(terms)
+    windows = np.lib.stride_tricks.sliding_window_view(values, window)
+    first, last = (terms @ (fit @ windows[k]) for k in (0, -1))
+    return np.concatenate([first[:half], windows @ fit[0], last[half + 1 :]])
+
+
+def _smooth(line: Doubles, valid: npt.NDArray[np.bool_]) -> Doubles:
+    """Local quadratic fit of the logarithm, constant beyond the valid depths."""
     where = np.flatnonzero(valid)
     first, last = int(where[0]), int(where[-1]) + 1
     logs = np.log(np.maximum(line[first:last], 1e-6 * line[first:last].max()))
     window = min(_SMOOTHING, (len(logs) - 1) // 2 * 2 + 1)
-    smooth = savgol_filter(logs, window, 2, mode="interp") if window >= 5 else logs
+    smooth = local_quadratic(logs, window) if window >= 5 else logs
     result: Doubles = np.exp(np.pad(smooth, (first, len(line) - last), mode="edge"))
     return result
 
@@ -179,71 +201,6 @@ def agarose_mu(reference: _Reference, step_mm: float) -> float:
     if contrast < 1.2:
         return 0.0
     return float(np.clip(-slope / 2 / (contrast - 1), 0, HIGHEST_AGAROSE_MU))
-
-
-def _confocal(z_mm: npt.NDArray[Any], focus_mm: float, rayleigh_mm: float) -> Doubles:
-    result: Doubles = 1 / (1 + ((z_mm - focus_mm) / rayleigh_mm) ** 2)
-    return result
-
-
-def fit_model(
-    lines: Doubles, weights: Doubles, faces: Doubles, step_mm: float, rayleigh_mm: float, mu_per_mm: float | None
-) -> tuple[float, float, float, float]:
-    """Fit the confocal model to A-lines of a homogeneous medium, grouped by the depth of their face.
-
-    Parameters
-    ----------
-    lines, weights : ndarray, shape (groups, z)
-        Mean A-lines above the floor, and their weights (0: not to be used).
-    faces : ndarray, shape (groups,)
-        Depth index of each group's face.
-    step_mm : float
-        Distance of depth samples.
-    rayleigh_mm : float
-        Rayleigh length to start from.
-    mu_per_mm : float, optional
-        Attenuation coefficient of the medium if it is known; fitted otherwise.
-
-    Returns
-    -------
-    focus_mm, rayleigh_mm, mu_per_mm, residual : float
-        Depth of the focus below the first sample, Rayleigh length, attenuation coefficient, and root mean square
-        deviation of the logarithm.
-
-    Raises
-    ------
-    ValueError
-        If the fit does not converge.
-    """
-    from scipy.optimize import least_squares
-
-    depth = lines.shape[1]
-    z = np.arange(depth) * step_mm
-    below = z - faces[:, None] * step_mm
-    use = (weights > 0) & (lines > 0)
-    logs = np.log(np.where(use, lines, 1.0))
-    root = np.sqrt(weights / weights.max())
-    start_focus = z[int(np.argmax(np.where(use, lines, 0).sum(axis=0)))]
-
-    def difference(p: Doubles) -> Doubles:
-        level, focus, log_rayleigh, mu = p[0], p[1], p[2], p[3] if mu_per_mm is None else mu_per_mm
-        explained = level + np.log(_confocal(z, focus, np.exp(log_rayleigh))) - 2 * mu * below
-        result: Doubles = (root * (logs - explained))[use]
-        return result
-
-    start = [float(logs[use].max()), start_focus, np.log(rayleigh_mm), 0.3][: 3 if mu_per_mm is not None else 4]
-    span = z[-1] + step_mm
-    bounds = (
-        [-np.inf, -2 * span, np.log(step_mm), 0.0][: len(start)],
-        [np.inf, 3 * span, np.log(100 * span), 50.0][: len(start)],
-    )
-    start = [float(np.clip(v, low + 1e-9, high - 1e-9)) for v, low, high in zip(start, *bounds, strict=True)]
-    fit = least_squares(difference, start, bounds=bounds, loss="soft_l1", f_scale=0.05, max_nfev=200)
-    if not fit.success:
-        raise ValueError(f"the fit did not converge ({fit.message})")
-    mu = float(fit.x[3]) if mu_per_mm is None else mu_per_mm
-    residual = float(np.sqrt(np.mean(difference(fit.x) ** 2)))
-    return float(fit.x[1]), float(np.exp(fit.x[2])), mu, residual
 
 
 def _grouped(
@@ -322,7 +279,7 @@ def measure_beam_profile(
                 return BeamProfile(flat, floor, noise, name, "none", 0.0, None, None, 0.0, materials, why)
             reason = why
         else:
-            profile = _confocal(z_mm, focus, rayleigh)
+            profile = confocal(z_mm, focus, rayleigh)
             return BeamProfile(
                 _limited(profile),
                 floor,

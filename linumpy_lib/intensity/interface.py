@@ -26,7 +26,9 @@ SMALLEST_RISE = 1.5
 """Intensity below the interface over that above it, at least."""
 
 _SEARCHED = 0.5
-_FURTHEST = 3.0
+_FURTHEST = 4.0
+# Samples compared: many above, so that lines of noise in dark water are no rise, few below, where structure begins.
+_ABOVE, _BELOW = 24, 6
 
 
 @dataclass(frozen=True)
@@ -117,28 +119,29 @@ def interface_depths(lines: npt.ArrayLike) -> tuple[Doubles, Doubles]:
     flat = values.reshape(len(values), -1)
     # one part in a thousand of the bright: keeps the logarithm of empty water finite, and below any real water
     floor = 1e-3 * np.maximum(np.percentile(flat, 95, axis=0), 1e-12)
-    edges = {"sigma": SIGMA_Z, "axis": 0, "order": 1, "mode": "nearest"}
-    relative = gaussian_filter1d(np.log(flat + floor), **edges)
-    half = max(2, int(np.ceil(len(flat) * _SEARCHED)))
-    coarse = np.argmax(relative[:half], axis=0)
-    steep = gaussian_filter1d(flat, **edges)
-    near = np.arange(len(flat))[:, None]
-    steep = np.where(np.abs(near - coarse) <= _FURTHEST, steep, -np.inf)
-    peak = np.argmax(steep, axis=0)
-    columns = np.arange(flat.shape[1])
-    below, above = np.clip(peak - 1, 0, len(flat) - 1), np.clip(peak + 1, 0, len(flat) - 1)
-    left, middle, right = (steep[k, columns] for k in (below, peak, above))
-    with np.errstate(invalid="ignore", divide="ignore"):
-        bend = left - 2 * middle + right
-        offset = np.where(np.isfinite(bend) & (bend < 0), 0.5 * (left - right) / bend, 0.0)
-    depth = peak + np.clip(np.nan_to_num(offset), -0.5, 0.5)
     total = np.concatenate([np.zeros((1, flat.shape[1])), np.cumsum(flat, axis=0)])
+    columns = np.arange(flat.shape[1])
 
     def mean(start: npt.NDArray[np.int64], stop: npt.NDArray[np.int64]) -> Doubles:
         start, stop = np.clip(start, 0, len(flat)), np.clip(stop, 0, len(flat))
         result: Doubles = (total[stop, columns] - total[start, columns]) / np.maximum(stop - start, 1)
         return result
 
+    half = max(2, int(np.ceil(len(flat) * _SEARCHED)))
+    candidates = np.arange(1, half)[:, None]
+    above = mean(candidates - _ABOVE, candidates)
+    relative = np.log(mean(candidates, candidates + _BELOW) + floor) - np.log(above + floor)
+    coarse = 1 + np.argmax(relative, axis=0)
+    steep = gaussian_filter1d(flat, SIGMA_Z, axis=0, order=1, mode="nearest")
+    near = np.arange(len(flat))[:, None]
+    steep = np.where(np.abs(near - coarse) <= _FURTHEST, steep, -np.inf)
+    peak = np.argmax(steep, axis=0)
+    below, above = np.clip(peak - 1, 0, len(flat) - 1), np.clip(peak + 1, 0, len(flat) - 1)
+    left, middle, right = (steep[k, columns] for k in (below, peak, above))
+    with np.errstate(invalid="ignore", divide="ignore"):
+        bend = left - 2 * middle + right
+        offset = np.where(np.isfinite(bend) & (bend < 0), 0.5 * (left - right) / bend, 0.0)
+    depth = peak + np.clip(np.nan_to_num(offset), -0.5, 0.5)
     first = np.ceil(depth).astype(np.int64)
     water, tissue = mean(first - 7, first - 1), mean(first + 1, first + 7)
     rise = np.where(first > 1, tissue / np.maximum(water, floor), 0.0)

@@ -9,7 +9,7 @@ from linumpy_lib.errors import InputError
 from linumpy_lib.io import ngff
 from linumpy_lib.io.volume import Volume
 
-SUPPORTED = "OME-Zarr 0.4/0.5, Zarr, .ome.zarr.zip, TIFF, a folder of 2-D TIFFs, NRRD, NIfTI"
+SUPPORTED = "OME-Zarr 0.4/0.5, Zarr, .ome.zarr.zip, TIFF, a folder of 2-D TIFFs, NRRD, NIfTI, KLB"
 TIFF_SUFFIXES = (".tif", ".tiff", ".btf", ".tf8")
 
 
@@ -28,7 +28,7 @@ def open_volume(
     ----------
     path : path-like
         OME-Zarr 0.4 or 0.5 (directory, nested group or level such as ``store.zarr/0``, ``.ome.zarr.zip``), plain Zarr
-        array, TIFF (memory-mapped when contiguous and uncompressed), folder of 2-D TIFF planes, NRRD or NIfTI.
+        array, TIFF (memory-mapped when contiguous and uncompressed), folder of 2-D TIFF planes, NRRD, NIfTI or KLB.
     level : int
         Resolution of a pyramid, 0 is the finest, negative numbers count from the coarsest.
     channel : int or str, optional
@@ -93,13 +93,13 @@ def _open(path: Path, level: int, strict: bool | None, threads: int | None) -> V
     try:
         if found := ngff.find_root(path):
             return ngff.open_zarr(*found, path, level, strict, threads)
-        volume = _open_file(path)
+        volume = _open_file(path, threads)
     except PermissionError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror}); check the permissions") from None
     return volume.level(level)
 
 
-def _open_file(path: Path) -> Volume:
+def _open_file(path: Path, threads: int | None) -> Volume:
     name = path.name.lower()
     if path.is_dir():
         from linumpy_lib.io.tiff_folder import open_plane_folder
@@ -121,7 +121,11 @@ def _open_file(path: Path) -> Volume:
         from linumpy_lib.io.nifti_file import open_nifti
 
         return open_nifti(path)
-    if name.endswith((".raw", ".bin", ".dat")):
+    if name.endswith(".klb"):
+        from linumpy_lib.io.klb import open_klb
+
+        return open_klb(path, threads)
+    if name.endswith((".raw", ".bin", ".dat", ".stack")):
         raise InputError(
             f"{path}: headerless data tell neither shape nor type; describe them in a .nhdr header or convert to TIFF"
         )

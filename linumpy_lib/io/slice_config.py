@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from linumpy_lib.errors import InputError
+from linumpy_lib.errors import InputError, ParameterError
 from linumpy_lib.io.csv_file import read_rows, whole_number, write_rows
 
 COLUMNS = (
@@ -26,6 +26,9 @@ COLUMNS = (
     "interpolation_fallback_reason",
 )
 _BASIC = ("slice_id", "use", "exclude_reason", "notes")
+SLICES_PATTERN = r"^\s*(\d+\s*(-\s*\d+\s*)?(,\s*\d+\s*(-\s*\d+\s*)?)*)?$"
+"""Text of a list of slices, or of none."""
+
 _TRUE = ("true", "1", "1.0", "yes", "y", "t")
 _FALSE = ("false", "0", "0.0", "no", "n", "f", "")
 
@@ -39,6 +42,28 @@ def slice_name(slice_id: int) -> str:
     ('03', '1000')
     """
     return f"{slice_id:02d}"
+
+
+def slice_numbers(text: str, parameter: str) -> set[int]:
+    """Read a list of slices such as ``25,27-29``, the value of a parameter.
+
+    Raises
+    ------
+    ParameterError
+        If a range runs backwards.
+
+    Examples
+    --------
+    >>> sorted(slice_numbers("25,27-29", "debug_slices"))
+    [25, 27, 28, 29]
+    """
+    found: set[int] = set()
+    for part in filter(None, (p.strip() for p in text.split(","))):
+        low, _, high = (p.strip() for p in part.partition("-"))
+        if high and int(high) < int(low):
+            raise ParameterError(f"parameter '{parameter}': '{part}' is not allowed: the range runs backwards")
+        found |= set(range(int(low), int(high or low) + 1))
+    return found
 
 
 def is_true(text: str, where: str = "slice_config.csv") -> bool:

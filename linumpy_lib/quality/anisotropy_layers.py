@@ -23,6 +23,7 @@ _ORIGINAL_ENDINGS = (
     ".tiff",
     ".tif",
     ".nrrd",
+    ".klb",
     ".nii.gz",
 )
 _MAPS = {"fa": "inferno", "cl": "magma", "cp": "cividis", "cs": "viridis"}

@@ -22,6 +22,7 @@ Array = npt.NDArray[Any]
 # What a correlation has to assure (Fisher's z): the best of many places of unrelated tiles stays below.
 _ASSURED = 0.1
 _PEAKS = 5
+_QUANTILES = 17
 # Overlaps, as fractions of a tile, that the pooled search looks at, and how far tiles may lie askew.
 _OVERLAPS = (0.02, 0.5)
 _ASKEW = 0.06
@@ -160,13 +161,37 @@ def match_pairs(
     return matches, silent
 
 
-def match_pair(images: TileImages, pair: Pair, expected: Array, reach: int) -> Match | None:
-    """Measure one pair: the best places of the window compete after each was refined to fractions of a pixel."""
+def match_pair(
+    images: TileImages, pair: Pair, expected: Array, reach: int, *, match_histograms: bool = False
+) -> Match | None:
+    """Measure one pair: the best places of the window compete after each was refined to fractions of a pixel.
+
+    Parameters
+    ----------
+    images : TileImages
+        The tiles.
+    pair : Pair
+        Which two.
+    expected : ndarray, shape (2,)
+        Where the second should lie against the first, (y, x), pixels.
+    reach : int
+        How far from there to look, pixels.
+    match_histograms : bool
+        Bring the second tile's brightness to that of the first before they are refined, by what their expected
+        overlap shows.
+
+    Returns
+    -------
+    Match or None
+        None if they agree nowhere beyond chance.
+    """
     weights = np.ones(len(images.bands))
     at = np.rint(expected).astype(int)
     window = Window(_pair(at - reach), _pair(at + reach))
     level = images.level(pair.first), images.level(pair.second)
     smooth = images.smooth(pair.first), images.smooth(pair.second)
+    if match_histograms:
+        smooth = smooth[0], histogram_matched(*smooth, at)
     surface = correlate(*level, weights, window).assured()
     best: Match | None = None
     for peak in peaks(surface, _PEAKS):
@@ -182,6 +207,23 @@ def match_pair(images: TileImages, pair: Pair, expected: Array, reach: int) -> M
         if np.abs(found.displacement - expected).max() <= reach and (best is None or found.assured > best.assured):
             best = found
     return best
+
+
+def histogram_matched(a: Array, b: Array, displacement: Array) -> Array:
+    """Return b with the histogram, band by band, that a has where the two overlap at a whole displacement."""
+    rows_a, columns_a, rows_b, columns_b = overlap((a.shape[1], a.shape[2]), _pair(displacement))
+    part_a, part_b = a[:, rows_a, columns_a], b[:, rows_b, columns_b]
+    if part_a[0].size < MIN_OVERLAP_PX:
+        return b
+    percentiles = np.linspace(0, 100, _QUANTILES)
+    result = np.empty_like(b)
+    for band in range(len(b)):
+        high, low = np.percentile(part_a[band], percentiles), np.percentile(part_b[band], percentiles)
+        low += np.linspace(0, 1e-6, _QUANTILES)
+        inside = np.interp(b[band], low, high)
+        # Beyond what the overlap shows, brightness goes on in parallel.
+        result[band] = inside + np.minimum(b[band] - low[0], 0) + np.maximum(b[band] - low[-1], 0)
+    return result
 
 
 def peaks(surface: Array, most: int) -> list[tuple[int, int]]:

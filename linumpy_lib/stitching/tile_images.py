@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 import os
 import tempfile
@@ -45,6 +46,8 @@ class TileImages:
         Its tiles.
     folder : Path
         Where the unnamed file may live.
+    places : iterable of (row, column), optional
+        Tiles to look at, by default all.
     threads : int
         Threads that read.
     advance : callable, optional
@@ -71,6 +74,7 @@ class TileImages:
         grid: MosaicGrid,
         folder: Path,
         *,
+        places: Iterable[Place] | None = None,
         threads: int = 1,
         advance: Callable[[], None] | None = None,
     ) -> None:
@@ -84,7 +88,7 @@ class TileImages:
         self.negative = False
         typical = []
         with ThreadPoolExecutor(max(1, threads)) as pool:
-            listed = list(grid.places())
+            listed = list(grid.places() if places is None else places)
             projected = in_order(pool, self._project, listed, threads + 1)
             for place, (mean, saturated, low) in zip(listed, projected, strict=True):
                 if mean is None:
@@ -112,6 +116,12 @@ class TileImages:
     def level(self, place: Place) -> Array:
         """`smooth` less its wide neighbourhood's mean: float32 (bands, y, x)."""
         return self._read(place, 1)
+
+    @functools.cached_property
+    def background_level(self) -> float:
+        """Otsu's threshold of the smooth images of all tiles, mean over depth: what lies below is background."""
+        values = np.concatenate([self.smooth(place).mean(axis=0)[::4, ::4].ravel() for place in self.places])
+        return otsu(values)
 
     def close(self) -> None:
         """Remove the file."""
@@ -158,6 +168,26 @@ class TileImages:
             return None, 0.0, 0.0
         voxels = self._grid.tile_shape[0] * self.tile[0] * self.tile[1]
         return means, at_high / voxels if high > low else 1.0, low
+
+
+def otsu(values: Array) -> float:
+    """Threshold that parts values into two classes with the largest variance between them.
+
+    Examples
+    --------
+    >>> 1 < otsu(np.array([0.0, 1.0, 9.0, 10.0])) < 9
+    True
+    """
+    counts, edges = np.histogram(values, bins=256)
+    centres = (edges[:-1] + edges[1:]) / 2
+    below = np.cumsum(counts)
+    above = below[-1] - below
+    total = np.cumsum(counts * centres)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        between = below * above * (total / below - (total[-1] - total) / above) ** 2
+    best = np.flatnonzero(between == np.nanmax(between)) if np.isfinite(between).any() else np.array([0])
+    # Between two classes that are far apart every bin is as good: take the middle one.
+    return float(edges[1 + best].mean())
 
 
 def band_edges(depth: int) -> list[tuple[int, int]]:

@@ -58,6 +58,7 @@ def cut_mosaic(
     empty: tuple[tuple[int, int], ...] = (),
     change: Callable[[Array], Array] | None = None,
     seed: int = 0,
+    slice_id: int = 3,
     structure: bool = True,
     shading: bool = False,
 ) -> CutMosaic:
@@ -88,7 +89,7 @@ def cut_mosaic(
     if change is not None:
         voxels = change(voxels)
     described = MosaicGrid(
-        slice_id=3,
+        slice_id=slice_id,
         tile_shape=tile,
         grid=grid,
         missing=missing,

@@ -97,7 +97,8 @@ def compensate_attenuation(*, input: Volume, parameters: CompensateAttenuationPa
         If the slice cannot be used or is empty.
     """
     from linumpy_lib.device import get_device
-    from linumpy_lib.intensity.attenuation import compensate, measure_attenuation
+    from linumpy_lib.intensity.attenuation import measure_attenuation
+    from linumpy_lib.intensity.compensation import compensate
     from linumpy_lib.intensity.slice_columns import bin_slice, slice_volume, write_columns
 
     volume = slice_volume(input)

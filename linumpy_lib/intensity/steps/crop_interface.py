@@ -111,7 +111,9 @@ def _report(interface: Interface, binned: BinnedSlice, planes: tuple[int, int], 
     task.metric("crop_depth", round((planes[1] - planes[0]) * step_um, 3), "um")
     missing = depth - (planes[1] - planes[0])
     task.metric("missing_planes", missing, "voxel", status="warning" if missing else "ok")
-    row = int(np.argmax(interface.reliable.sum(axis=1)))
+    seen = interface.reliable.sum(axis=1)
+    rows = np.flatnonzero(seen >= 0.9 * seen.max())
+    row = int(rows[np.argmin(np.abs(rows - len(seen) // 2))])
     save_depth_preview(
         task.path(PREVIEW),
         f"{task.name}: cut face at {interface.centre * step_um:.1f} um" if interface.found else f"{task.name}: no face",

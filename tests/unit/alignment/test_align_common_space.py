@@ -10,14 +10,14 @@ from scipy import ndimage
 
 from linumpy_lib.alignment.common_space import plan_canvas
 from linumpy_lib.alignment.placement import SliceFacts, image_axes, without_excluded
-from linumpy_lib.alignment.slice_selection import select_slices, slice_numbers
+from linumpy_lib.alignment.slice_selection import select_slices
 from linumpy_lib.alignment.steps.align_common_space import STEP
 from linumpy_lib.cli import execute
 from linumpy_lib.errors import InputError, ParameterError
 from linumpy_lib.io import open_volume, write_volume
 from linumpy_lib.io.csv_file import read_rows
 from linumpy_lib.io.shift_table import Shift, write_shifts
-from linumpy_lib.io.slice_config import write_slice_config
+from linumpy_lib.io.slice_config import slice_numbers, write_slice_config
 from linumpy_lib.io.slice_frame import SliceFrame, slice_frame
 
 PLACES = {k: (0.03 * k, -0.02 * k) for k in range(6)}
@@ -147,7 +147,7 @@ def test_debug_slices_overrule_the_table(case: Case) -> None:
     config = {k: {"use": k != 2} for k in PLACES}
     rows = case.run("--debug_slices", "1-2, 5", config=config)
     assert [k for k, r in rows.items() if r["status"] == "used"] == [1, 2, 5]
-    assert slice_numbers("25,27-29") == {25, 27, 28, 29}
+    assert slice_numbers("25,27-29", "debug_slices") == {25, 27, 28, 29}
     with pytest.raises(InputError, match=r"slices \[9\]"):
         case.run("--debug_slices", "1,9")
     with pytest.raises(ParameterError, match="backwards"):
