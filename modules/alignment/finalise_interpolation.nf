@@ -13,13 +13,13 @@ process FINALISE_INTERPOLATION {
     tuple val(meta), path("final/${meta.id}_finalise_interpolation_metrics.json"), emit: metrics
 
     script:
-    def given = [slice_config: config, positions: positions, manifests: manifests].findAll { it.value }.collect { "--${it.key} ${it.value}" }.join(' ')
+    def given = [slice_config: config, positions: positions, manifests: manifests].findAll { option -> option.value }.collect { option -> "--${option.key} ${option.value}" }.join(' ')
     """
     finalise_interpolation.py ${given} --output final --name ${meta.id} --code ${step.code} ${step.flags}
     """
 
     stub:
-    def given = [slice_config: config, positions: positions, manifests: manifests].findAll { it.value }.collect { "--${it.key} ${it.value}" }.join(' ')
+    def given = [slice_config: config, positions: positions, manifests: manifests].findAll { option -> option.value }.collect { option -> "--${option.key} ${option.value}" }.join(' ')
     """
     finalise_interpolation.py --stub ${given} --output final --name ${meta.id} --code ${step.code} ${step.flags}
     """
