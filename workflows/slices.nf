@@ -34,7 +34,7 @@ workflow SLICES {
     tiles = withFingerprint(RESAMPLE_MOSAIC_GRID.out.mosaic)
 
     if (wanted.fix_curvature_enabled) {
-        FIX_FOCAL_CURVATURE(tiles, steps.fix_focal_curvature)
+        FIX_FOCAL_CURVATURE(tiles, steps.fix_focal_curvature, device)
         records = records.mix(FIX_FOCAL_CURVATURE.out.metrics.map { _meta, file -> tuple('fix_focal_curvature', file) })
         pictures = pictures.mix(FIX_FOCAL_CURVATURE.out.preview.map { _meta, file -> tuple('previews/fix_focal_curvature', file) })
         stores = stores.mix(FIX_FOCAL_CURVATURE.out.mosaic.map { _meta, store -> tuple('fix_focal_curvature', store) })
@@ -55,7 +55,7 @@ workflow SLICES {
         together = tiles
             .map { meta, mosaic, fingerprint -> tuple([id: meta.id], [mosaic, fingerprint]) }
             .groupTuple()
-            .map { meta, found -> found.sort { it[0].name }.with { tuple(meta, it*.first(), it*.last()) } }
+            .map { meta, found -> found.sort { one -> one[0].name }.with { all -> tuple(meta, all*.first(), all*.last()) } }
         ESTIMATE_GLOBAL_TRANSFORM(together, steps.estimate_global_transform)
         records = records.mix(ESTIMATE_GLOBAL_TRANSFORM.out.metrics.map { _meta, file -> tuple('stitch_3d_with_refinement', file) })
         placed = tiles
@@ -99,7 +99,7 @@ workflow SLICES {
     levels = MEASURE_SLICE.out.levels
         .map { meta, file -> tuple([id: meta.id], file) }
         .groupTuple()
-        .map { meta, files -> tuple(meta, files.sort(false) { it.name }) }
+        .map { meta, files -> tuple(meta, files.sort(false) { file -> file.name }) }
     MATCH_SLICES(levels, steps.match_slices)
     // channel: [ meta Map(id, slice), slice Path, fingerprint, levels Path, factors Path ]
     measured = slices

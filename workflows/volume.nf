@@ -43,7 +43,7 @@ workflow VOLUME {
     together = slices
         .map { meta, slice, fingerprint -> tuple([id: meta.id], [slice, fingerprint]) }
         .groupTuple()
-        .map { meta, found -> found.sort { it[0].name }.with { tuple(meta, it*.first(), it*.last()) } }
+        .map { meta, found -> found.sort { one -> one[0].name }.with { all -> tuple(meta, all*.first(), all*.last()) } }
     ALIGN_COMMON_SPACE(together.join(cleaned), steps.align_common_space)
     records = records.mix(
         ALIGN_COMMON_SPACE.out.positions.mix(ALIGN_COMMON_SPACE.out.metrics).map { _meta, file -> tuple('bring_to_common_space', file) }
@@ -57,7 +57,7 @@ workflow VOLUME {
         // channel: [ meta Map(id, slice: the missing one), before Path, after Path, fingerprint ]
         gaps = aligned.flatMap { meta, found ->
             SliceStores.gaps(found).collect { name, before, after ->
-                tuple([id: meta.id, slice: name], before, after, [before, after].collect { Fingerprint.of(it) }.join(' '))
+                tuple([id: meta.id, slice: name], before, after, [before, after].collect { path -> Fingerprint.of(path) }.join(' '))
             }
         }
         INTERPOLATE_SLICE(gaps, steps.interpolate_slice)
@@ -92,7 +92,7 @@ workflow VOLUME {
         // channel: [ meta Map(id, slice: the second, pair), fixed Path, moving Path, fingerprints ]
         pairs = aligned.flatMap { meta, found ->
             SliceStores.pairs(found).collect { name, fixed, moving ->
-                tuple([id: meta.id, slice: name, pair: name], fixed, moving, [fixed, moving].collect { Fingerprint.of(it) }.join(' '))
+                tuple([id: meta.id, slice: name, pair: name], fixed, moving, [fixed, moving].collect { path -> Fingerprint.of(path) }.join(' '))
             }
         }
         REGISTER_PAIR(pairs, steps.register_pair)
@@ -103,10 +103,21 @@ workflow VOLUME {
         folders = collected(REGISTER_PAIR.out.pair, aligned)
     }
 
+    // channel: [ meta Map(id), stores List of Path by id, pair folders List of Path, slice config Path, fingerprints String ]
+    ready = aligned
+        .join(folders)
+        .join(FINALISE_INTERPOLATION.out.config)
+        .map { meta, found, pairs, config ->
+            tuple(meta, found, pairs, config, (found + pairs).collect { path -> Fingerprint.of(path) }.join(' '))
+        }
+    STACK_SLICES(ready, steps.stack_slices)
+    stacked = STACK_SLICES.out
+
     emit:
-    aligned = aligned // channel: [ meta Map(id), stores List of Path by id ]
-    config = FINALISE_INTERPOLATION.out.config // channel: [ meta Map(id), slice_config_final Path ]
-    folders = folders
+    volume = stacked.volume // channel: [ meta Map(id), volume Path ]
+    published = stacked.volume
+        .mix(stacked.archive, stacked.pictures.transpose(), stacked.tables.transpose(), stacked.metrics)
+        .map { _meta, path -> tuple('stack', path) } // channel: [ folder String, path ]
     records = records // channel: [ folder String, metrics or table Path ]
     pictures = pictures // channel: [ folder String, png Path ]
     stores = stores // channel: [ folder String, intermediate store Path ]
@@ -118,5 +129,5 @@ def collected(found, subjects) {
         .map { meta, _stores -> tuple(meta, null) }
         .mix(found.map { meta, file -> tuple([id: meta.id], file) })
         .groupTuple()
-        .map { meta, files -> tuple(meta, files.findAll { it != null }.sort(false) { it.name }) }
+        .map { meta, files -> tuple(meta, files.findAll { file -> file != null }.sort(false) { file -> file.name }) }
 }
