@@ -56,7 +56,7 @@ workflow {
         tables = plan.mosaics
             ? Channel.of(plan.tables)
             : PREPROCESS.out.shifts.join(PREPROCESS.out.config, remainder: true).map { meta, shifts, config -> tuple(meta, shifts, config ?: []) }
-        RECONSTRUCT(mosaics, tables, plan.reconstruction, plan.device, plan.values, [plan.file('atlas_template'), plan.file('atlas_annotation')])
+        RECONSTRUCT(mosaics, tables, plan.reconstruction, plan.device, plan.values, [plan.file('atlas_template'), plan.file('atlas_annotation')], plan.file('manual_transforms_dir'))
         results = results.mix(RECONSTRUCT.out.published.map { folder, path -> tuple("reconstruct/${folder}".toString(), path) })
         volumes = RECONSTRUCT.out.volume
     }

@@ -13,10 +13,11 @@ workflow RECONSTRUCT {
     device // String: auto, cpu, cuda or mps
     wanted // Map: name of a parameter of the run -> value
     atlas // List: template Path or empty List, annotation Path or empty List
+    manual // Path of a folder of pairs aligned by hand, or an empty List
 
     main:
     SLICES(mosaics, steps, device, wanted)
-    VOLUME(SLICES.out.slices, tables, steps, wanted)
+    VOLUME(SLICES.out.slices, tables, steps, wanted, manual)
     // channel: [ folder String below reconstruct/, file or store Path ]
     published = SLICES.out.records.mix(SLICES.out.pictures, VOLUME.out.records, VOLUME.out.pictures, VOLUME.out.published)
     if (wanted.publish_intermediates) {

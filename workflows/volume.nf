@@ -14,6 +14,7 @@ workflow VOLUME {
     tables // channel: [ meta Map(id), shifts Path, slice config Path or empty List ]
     steps // Map: name of a step -> Map(flags String, code String)
     wanted // Map: name of a switch -> Boolean
+    manual // Path of a folder of pairs aligned by hand, or an empty List
 
     main:
     // channel: [ folder String below reconstruct/, file or store Path ]
@@ -53,6 +54,24 @@ workflow VOLUME {
 
     // channel: [ meta Map(id), stores List of Path ]
     aligned = ALIGN_COMMON_SPACE.out.slices.map { meta, found -> tuple(meta, [found].flatten()) }
+    // Real slices only: what was made from its neighbours tells nothing of where it lay.
+    // channel: [ meta Map(id), folders List of Path ]
+    folders = aligned.map { meta, _found -> tuple(meta, []) }
+    if (wanted.apply_pairwise_transforms) {
+        // channel: [ meta Map(id, slice: the second, pair), fixed Path, moving Path, fingerprints ]
+        pairs = aligned.flatMap { meta, found ->
+            SliceStores.pairs(found).collect { name, fixed, moving ->
+                tuple([id: meta.id, slice: name, pair: name], fixed, moving, [fixed, moving].collect { path -> Fingerprint.of(path) }.join(' '))
+            }
+        }
+        REGISTER_PAIR(pairs, steps.register_pair)
+        records = records.mix(
+            REGISTER_PAIR.out.pair.mix(REGISTER_PAIR.out.metrics).map { _meta, file -> tuple('register_pairwise', file) }
+        )
+        pictures = pictures.mix(REGISTER_PAIR.out.preview.map { _meta, file -> tuple('previews/register_pairwise', file) })
+        folders = collected(REGISTER_PAIR.out.pair, aligned)
+    }
+
     if (wanted.interpolate_missing_slices) {
         // channel: [ meta Map(id, slice: the missing one), before Path, after Path, fingerprint ]
         gaps = aligned.flatMap { meta, found ->
@@ -86,31 +105,14 @@ workflow VOLUME {
         FINALISE_INTERPOLATION.out.metrics.map { _meta, file -> tuple('finalise_interpolation', file) },
     )
 
-    // channel: [ meta Map(id), folders List of Path ]
-    folders = aligned.map { meta, _found -> tuple(meta, []) }
-    if (wanted.apply_pairwise_transforms) {
-        // channel: [ meta Map(id, slice: the second, pair), fixed Path, moving Path, fingerprints ]
-        pairs = aligned.flatMap { meta, found ->
-            SliceStores.pairs(found).collect { name, fixed, moving ->
-                tuple([id: meta.id, slice: name, pair: name], fixed, moving, [fixed, moving].collect { path -> Fingerprint.of(path) }.join(' '))
-            }
-        }
-        REGISTER_PAIR(pairs, steps.register_pair)
-        records = records.mix(
-            REGISTER_PAIR.out.pair.mix(REGISTER_PAIR.out.metrics).map { _meta, file -> tuple('register_pairwise', file) }
-        )
-        pictures = pictures.mix(REGISTER_PAIR.out.preview.map { _meta, file -> tuple('previews/register_pairwise', file) })
-        folders = collected(REGISTER_PAIR.out.pair, aligned)
-    }
-
     // channel: [ meta Map(id), stores List of Path by id, pair folders List of Path, slice config Path, fingerprints String ]
     ready = aligned
         .join(folders)
         .join(FINALISE_INTERPOLATION.out.config)
-        .map { meta, found, pairs, config ->
-            tuple(meta, found, pairs, config, (found + pairs).collect { path -> Fingerprint.of(path) }.join(' '))
+        .map { meta, found, registered, config ->
+            tuple(meta, found, registered, config, (found + registered).collect { path -> Fingerprint.of(path) }.join(' '))
         }
-    STACK_SLICES(ready, steps.stack_slices)
+    STACK_SLICES(ready, manual, steps.stack_slices)
     stacked = STACK_SLICES.out
 
     emit:
