@@ -73,7 +73,7 @@ def solve_line(count: int, differences: Sequence[Difference], noise: float, leas
         np.add.at(right, second, w * value)
         np.add.at(right, first, -w * value)
         matrix[np.diag_indices(count)] += 1 / spread**2
-        solution: Floats = np.linalg.solve(matrix, right)
+        solution: Floats = np.asarray(np.linalg.solve(matrix, right), np.float64)
         return solution
 
     factor = np.ones(len(used))

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from linumpy_lib.alignment.line_solver import Difference, solve_line
+from linumpy_lib.alignment.phase_correlation import pearson
 from linumpy_lib.alignment.stack_volume import PlacedSlice, StackedVolume
 
 Image = npt.NDArray[np.float32]
@@ -18,6 +19,7 @@ Image = npt.NDArray[np.float32]
 _PLANES = 5
 _SIDE = 512
 _FEWEST_PIXELS = 1000
+_LEAST_CORRELATION = 0.5
 _GAIN_NOISE = 0.02
 _LEAST_GAIN_SPREAD = 0.05
 _GAIN_LIMITS = (0.5, 2.0)
@@ -81,13 +83,16 @@ def gains(stack: StackedVolume) -> tuple[list[float], list[float]]:
         both = (above > 0) & (below > 0)
         if both.sum() < min(_FEWEST_PIXELS, above.size // 10):
             continue
+        alike = pearson(above[both], below[both])
+        if alike < _LEAST_CORRELATION:
+            continue  # other tissue, or none: its brightness says nothing of the slices
         floor = np.median(above[both]), np.median(below[both])
         both &= (above >= floor[0]) & (below >= floor[1])
         if not both.any():
             continue
         ratio = float(np.median(below[both] / above[both]))
         ratios.append(ratio)
-        differences.append(Difference(first, second, math.log(ratio)))
+        differences.append(Difference(first, second, math.log(ratio), alike))
     if len(differences) >= 3:
         common = float(np.median([d.value for d in differences]))
         differences = [replace(d, value=d.value - common) for d in differences]

@@ -232,7 +232,10 @@ def stack_slices(
 
     volumes, facts = open_slices(slices, STUB_SIZE if task.stub else None)
     config = None if slice_config is None else read_slice_config(slice_config)
-    selection = select_slices(volumes, config, slice_config, "")
+    # a slice that was made from its neighbours is listed as unused because it was never recorded
+    made = {k for k, one in facts.items() if one.frame.interpolated}
+    listed = None if config is None else {k: row | {"use": "true"} if k in made else row for k, row in config.items()}
+    selection = select_slices(volumes, listed, slice_config, "")
     for note in selection.notes:
         task.note(note)
     ids = selection.used
