@@ -23,6 +23,7 @@ from linumpy_lib.params import as_json, fields, suggest, to_text, unit
 from linumpy_lib.provenance import code_hash, provenance
 from linumpy_lib.step import STUB_SIZE, Step, Task
 from linumpy_lib.threads import available_threads
+from linumpy_lib.usage import Usage
 
 VOLUME_ENDINGS = (
     *(".ome.zarr.zip", ".ome.zarr", ".zarr.zip", ".zarr"),
@@ -180,6 +181,7 @@ def execute(step: Step, argv: Sequence[str] | None = None) -> list[Path]:
     PipelineError
         For anything the user can mend; nothing is left under a final name then.
     """
+    usage = Usage()
     parser = _parser(step)
     options, unknown = parser.parse_known_args(argv)
     if unknown:
@@ -222,6 +224,7 @@ def execute(step: Step, argv: Sequence[str] | None = None) -> list[Path]:
         slab=_slab(options.slab) if step.slabs else (0, 1),
         progress=not options.quiet,
         stub=options.stub,
+        usage=usage,
     )
     try:
         step.function(**inputs, parameters=parameters, task=task)

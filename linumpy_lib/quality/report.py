@@ -8,11 +8,11 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from html import escape
-from typing import Literal
+from typing import Any
 
 from linumpy_lib.quality.report_style import STYLE
+from linumpy_lib.step import Status
 
-Status = Literal["ok", "warning", "error", "info"]
 _RANK: tuple[Status, ...] = ("info", "ok", "warning", "error")
 _WORDS = {"ok": "in range", "warning": "look at this", "error": "out of range", "info": ""}
 # Nothing may be loaded or run, whatever a name in the data may hold.
@@ -45,6 +45,12 @@ class Metric:
     status: Status = "info"
     thresholds: Mapping[str, float] = field(default_factory=dict)
     note: str = ""
+
+    @classmethod
+    def of(cls, name: str, figure: Mapping[str, Any]) -> Metric:
+        """Take a figure of a metrics file."""
+        known = {key: figure[key] for key in ("value", "unit", "status", "thresholds") if key in figure}
+        return cls(name.replace("_", " "), **known, note=str(figure.get("description", "")))
 
 
 def format_value(value: object) -> str:
