@@ -172,8 +172,26 @@ class RunPlan {
     }
 
     private List<String> simulationProblems() {
-        return simulated && mosaics
-            ? ['--input: simulate makes raw tiles or volumes, no mosaics; use --workflow preprocess,reconstruct'] : []
+        if (simulated && mosaics) {
+            return ['--input: simulate makes raw tiles or volumes, no mosaics; use --workflow preprocess,reconstruct']
+        }
+        if (!simulated || !raw) {
+            return []
+        }
+        final found = []
+        if (differ('simulate_oct_axial_um', 'axial_resolution', 1)) {
+            found << "--axial_resolution: is ${values.axial_resolution}, but the simulation samples the depth every " +
+                "${values.simulate_oct_axial_um} um; give --axial_resolution ${values.simulate_oct_axial_um}"
+        }
+        if (chain.contains('reconstruct') && differ('simulate_oct_interval_um', 'registration_slicing_interval_mm', 1000)) {
+            found << "--registration_slicing_interval_mm: is ${values.registration_slicing_interval_mm}, but the simulation cuts " +
+                "every ${values.simulate_oct_interval_um} um"
+        }
+        return found*.toString()
+    }
+
+    private boolean differ(String first, String second, double factor) {
+        return Math.abs((text(first) as double) - factor * (text(second) as double)) > 1e-6
     }
 
     private List<String> outputProblems() {
