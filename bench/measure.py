@@ -55,6 +55,12 @@ def measure_inside(function: Callable[[], Any]) -> tuple[float, float]:
     return time.perf_counter() - wall, time.process_time() - cpu
 
 
+def fastest(function: Callable[[], Any], repeat: int) -> float:
+    """Wall seconds of the fastest of `repeat` calls, after one that compiles and allocates."""
+    function()
+    return min(measure_inside(function)[0] for _ in range(repeat))
+
+
 def _run(target: str, arguments: dict[str, Any]) -> Measurement:
     root = Path(__file__).resolve().parent.parent
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(root), os.environ.get("PYTHONPATH", "")])}

@@ -39,6 +39,8 @@ class Input:
         An absent optional input arrives as None.
     digest : bool
         Whether the provenance of the results holds the volume's content digest.
+    positional : bool
+        Given without its name, as ``<script> <path>``; it is then required.
     """
 
     name: str
@@ -46,6 +48,7 @@ class Input:
     kind: Literal["volume", "path", "paths"] = "volume"
     required: bool = True
     digest: bool = True
+    positional: bool = False
 
 
 @dataclass(frozen=True)
@@ -72,6 +75,8 @@ class Step:
         Computing devices that it can use.
     slabs : bool
         Whether several tasks can share one volume (``--slab I/N``).
+    place : callable, optional
+        Folder and name of the results when a user names none, from the path of the first input.
     """
 
     name: str
@@ -83,6 +88,7 @@ class Step:
     outputs: dict[str, str]
     devices: tuple[str, ...] = ("cpu",)
     slabs: bool = False
+    place: Callable[[Path], tuple[Path, str]] | None = None
 
 
 @dataclass
