@@ -17,6 +17,7 @@ class RunEnd {
         this.workflow = workflow
         record = new RunRecord(plan.output)
         record.parameters(plan.values)
+        FailedSlices.allow(plan.values.max_failed_slices as int)
         results = new PublishedResults(plan.output, plan.values.publish_mode == 'link')
     }
 
@@ -32,6 +33,7 @@ class RunEnd {
 
     /** Returns the text for the user; the run's exit status is not 0 when a result is missing. */
     String close() {
+        record.failedSlices(FailedSlices.all)
         if (!workflow.success) {
             return RunSummary.failure(workflow, plan.volumes)
         }

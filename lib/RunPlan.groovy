@@ -175,22 +175,23 @@ class RunPlan {
         if (simulated && mosaics) {
             return ['--input: simulate makes raw tiles or volumes, no mosaics; use --workflow preprocess,reconstruct']
         }
-        if (!simulated || !raw) {
-            return []
-        }
-        final found = []
-        if (differ('simulate_oct_axial_um', 'axial_resolution', 1)) {
-            found << "--axial_resolution: is ${values.axial_resolution}, but the simulation samples the depth every " +
-                "${values.simulate_oct_axial_um} um; give --axial_resolution ${values.simulate_oct_axial_um}"
-        }
-        if (chain.contains('reconstruct') && differ('simulate_oct_interval_um', 'registration_slicing_interval_mm', 1000)) {
-            found << "--registration_slicing_interval_mm: is ${values.registration_slicing_interval_mm}, but the simulation cuts " +
-                "every ${values.simulate_oct_interval_um} um"
-        }
-        return found*.toString()
+        return simulated && raw ? simulatedSizes() : []
     }
 
-    private boolean differ(String first, String second, double factor) {
+    /** What the steps have to know of a simulated acquisition is taken from the simulation, unless the user tells otherwise. */
+    private List<String> simulatedSizes() {
+        final pairs = [['simulate_oct_axial_um', 'axial_resolution', 1], ['simulate_oct_interval_um', 'registration_slicing_interval_mm', 1000]]
+        return pairs.findAll { from, to, factor -> differ(from as String, to as String, factor as int) }.collect { from, to, factor ->
+            final value = (text(from as String) as BigDecimal) / (factor as int)
+            if (text(to as String) == schema.parameters[to].default.toString()) {
+                values[to as String] = value
+                return null
+            }
+            return "--${to}: is ${values[to]}, but --${from} is ${values[from]}; leave one of them out".toString()
+        }.findAll()
+    }
+
+    private boolean differ(String first, String second, int factor) {
         return Math.abs((text(first) as double) - factor * (text(second) as double)) > 1e-6
     }
 

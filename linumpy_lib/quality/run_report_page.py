@@ -114,8 +114,8 @@ def _verdict(section: Section, report: RunReport) -> None:
 
 def _status_of(state: str, count: int) -> Status:
     if state == "failed":
-        return "error" if count else "ok"
-    return "ok" if state == "used" else "info" if state == "excluded" else "warning"
+        return "error" if count else "info"
+    return "info" if state in ("used", "excluded") else "warning"
 
 
 def _worst(figures: Iterable[Any], status: Status) -> Status:
@@ -133,7 +133,8 @@ def _issues(report: RunReport) -> str:
             f"<td>{figure}</td><td>{escape(found)}</td><td>{escape(issue.bounds)}</td></tr>"
         )
     head = "".join(f"<th>{word}</th>" for word in ("", "step", "figure", "where", "thresholds"))
-    return f'<div class="scroll"><table><thead><tr>{head}</tr></thead><tbody>{"".join(rows)}</tbody></table></div>'
+    head = f"<thead><tr>{head}</tr></thead>"
+    return f'<div class="scroll"><table class="issues">{head}<tbody>{"".join(rows)}</tbody></table></div>'
 
 
 def _listed(names: Sequence[str]) -> str:
@@ -274,9 +275,15 @@ def _thumbs(shown: Sequence[Picture], pictures: dict[Path, PictureData], *, larg
         parts.append(
             f'<figure><button type="button" class="zoom" aria-label="{label}"><img src="{data.source}" alt="{text}" '
             f'width="{data.width}" height="{data.height}" loading="lazy"></button>'
-            f"<figcaption>{escape(picture.where.split('/')[-1])}</figcaption></figure>"
+            f"<figcaption>{escape(_caption(picture))}</figcaption></figure>"
         )
     return f'<div class="thumbs{" large" if large else ""}">{"".join(parts)}</div>'
+
+
+def _caption(picture: Picture) -> str:
+    """Slice where a picture shows one; the file's name tells the kind where a step makes several."""
+    name = picture.where.split("/")[-1]
+    return f"slice {picture.slice_id}" if picture.slice_id is not None and picture.step in name else name
 
 
 def _cost(section: Section, report: RunReport) -> None:

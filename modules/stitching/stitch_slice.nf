@@ -3,6 +3,7 @@
 process STITCH_SLICE {
     tag "${meta.id} ${meta.slice}"
     label 'process_low'
+    errorStrategy { FailedSlices.strategy(task, meta) }
 
     input:
     tuple val(meta), path(mosaic, stageAs: 'input/*'), val(fingerprint), path(transform, stageAs: 'transform/*') // meta: Map(id, slice); mosaic: store; transform: json, or []
