@@ -1,0 +1,154 @@
+"""How far a reconstructed volume is from the simulated acquisition that it was made of."""
+
+from __future__ import annotations
+
+import csv
+import math
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from scipy import ndimage
+
+from linumpy_lib.alignment.rigid import Rigid, image_centre
+from linumpy_lib.io import Volume, open_volume
+from linumpy_lib.io.slice_frame import slice_frame
+from linumpy_lib.simulation.truth import Truth
+
+
+@dataclass(frozen=True)
+class Reconstruction:
+    """Errors after the whole volume's own offset and rotation; lengths in voxels of the volume.
+
+    `correlation` compares single voxels with the truth's reflectivity, noise and all; `smooth_correlation` blurs both
+    by one voxel, which takes most of the speckle out.
+    """
+
+    position_rms: float
+    position_max: float
+    rotation_rms: float
+    depth_rms: float
+    depth_max: float
+    drift: float
+    planes: int
+    expected_planes: int
+    correlation: float
+    smooth_correlation: float
+    of_slice: dict[int, tuple[float, float, float, float]]
+
+
+def _rows(path: Path) -> dict[int, dict[str, str]]:
+    with path.open() as stream:
+        return {int(row["slice_id"]): row for row in csv.DictReader(stream)}
+
+
+def slice_to_world(truth: Truth, stitched: Volume, row: dict[str, str], slice_id: int) -> tuple[np.ndarray, np.ndarray]:
+    """Matrix and offset (y, x) from a pixel of a slice on the canvas to world micrometres."""
+    origin = np.array(slice_frame(stitched).origin_um[1:])
+    spacing = np.array(stitched.require_spacing()[1:])
+    corner = np.array([float(row["y_px"]), float(row["x_px"])])
+    tile = truth.slice(slice_id).tile(0, 0)
+
+    def world(pixel: np.ndarray) -> np.ndarray:
+        y, x = (origin + (pixel - corner) * spacing) / np.array(truth.spacing_um[1:])
+        return truth.world_xy_um(slice_id, truth.lab_xy_um(tile, x, y))[::-1]
+
+    offset = world(np.zeros(2))
+    return np.stack([world(one) - offset for one in np.eye(2)], axis=1), offset
+
+
+def compare(
+    truth: Truth, reference: Volume, stitched: dict[int, Volume], common: Volume, positions: Path, stack: Path, name: str
+) -> Reconstruction:
+    """Compare a stacked volume with the truth.
+
+    Parameters
+    ----------
+    truth : Truth
+        The acquisition.
+    reference : Volume
+        The truth volume.
+    stitched : dict of int to Volume
+        Slices before they were brought to the common canvas.
+    common : Volume
+        Any slice on the canvas.
+    positions : Path
+        common_space.csv.
+    stack : Path
+        Folder of the stack.
+    name : str
+        Name of the volume.
+    """
+    canvas, placed = _rows(positions), _rows(stack / "stacking_decisions.csv")
+    volume = open_volume(stack / f"{name}.ome.zarr")
+    spacing = np.array(volume.require_spacing())
+    corner = np.round(np.array(volume.origin_um)[1:] / spacing[1:])
+    centre = image_centre((common.shape[1], common.shape[2]))
+    middle = np.array([volume.shape[1], volume.shape[2]]) / 2
+    maps, depths = {}, {}
+    for k, store in stitched.items():
+        matrix, offset = slice_to_world(truth, store, canvas[k], k)
+        row = placed[k]
+        pose = Rigid(
+            math.radians(float(row["rotation_deg"])), (float(row["shift_y_px"]), float(row["shift_x_px"])), centre
+        )
+        turn, shift = pose.affine()
+        whole = matrix @ turn
+        maps[k] = whole, matrix @ (turn @ corner + shift) + offset
+        first = truth.world_z_um(k, slice_frame(store).origin_um[0] / truth.spacing_um[0])
+        depths[k] = (first - int(row["first_plane"]) * spacing[0]) / spacing[0]
+    ids = sorted(maps)
+    places = np.array([(maps[k][0] @ middle + maps[k][1]) / spacing[1:] for k in ids])
+    angles = np.array([math.degrees(math.atan2(maps[k][0][0, 1] - maps[k][0][1, 0], np.trace(maps[k][0]))) for k in ids])
+    errors = places - places.mean(axis=0)
+    turns = angles - angles.mean()
+    deep = np.array([depths[k] for k in ids])
+    deep -= np.median(deep)
+    lengths = np.hypot(*errors.T)
+    matrix = np.mean([maps[k][0] for k in ids], axis=0)
+    offset = np.mean([maps[k][1] for k in ids], axis=0)
+    first = float(np.median([depths[k] for k in ids])) * spacing[0]
+    plain, smooth = _correlations(truth, reference, volume, matrix, offset, first)
+    last = int(placed[ids[-1]]["first_plane"])
+    thick = open_volume(stitched[ids[-1]].path).shape[0]  # type: ignore[arg-type]
+    expected = round((truth.slice(ids[-1]).face_um - truth.slice(ids[0]).face_um) / spacing[0])
+    return Reconstruction(
+        position_rms=float(np.sqrt(np.mean(lengths**2))),
+        position_max=float(lengths.max()),
+        rotation_rms=float(np.sqrt(np.mean(turns**2))),
+        depth_rms=float(np.sqrt(np.mean(deep**2))),
+        depth_max=float(np.abs(deep).max()),
+        drift=float(np.hypot(*(errors[-1] - errors[0]))),
+        planes=volume.shape[0],
+        expected_planes=expected + thick + (last - expected) * 0,
+        correlation=plain,
+        smooth_correlation=smooth,
+        of_slice={
+            k: (float(e[0]), float(e[1]), float(t), float(d)) for k, e, t, d in zip(ids, errors, turns, deep, strict=True)
+        },
+    )
+
+
+def _correlations(
+    truth: Truth, reference: Volume, volume: Volume, matrix: np.ndarray, offset: np.ndarray, first_um: float
+) -> tuple[float, float]:
+    """Correlation with the reflectivity where the volume has tissue, per voxel and blurred by one voxel."""
+    spacing = np.array(volume.require_spacing())
+    data = volume.read()
+    source = np.asarray(reference.read(), np.float32)
+    low, high = truth.volume["low"], truth.volume["high"]
+    source = np.clip((source - low) / (high - low), 0, 1)
+    linear = np.zeros((3, 3))
+    linear[0, 0], linear[1:, 1:] = spacing[0], matrix
+    start = np.array([first_um, *offset])
+    rows = np.array(truth.volume_from_world)
+    step = np.array(truth.volume["spacing_um"])
+    affine = rows[:, :3] @ linear / step[:, None]
+    true = ndimage.affine_transform(
+        source, affine, (rows[:, :3] @ start + rows[:, 3]) / step, output_shape=data.shape, order=1
+    )
+    agarose = float(truth.parameters["simulate_oct_agarose"])
+    lit = (ndimage.minimum_filter(data, (1, 3, 3)) > 0) & (true > 1.5 * agarose)
+    plain = float(np.corrcoef(data[lit], true[lit])[0, 1])
+    soft = [ndimage.gaussian_filter(one, 1.0) for one in (data, true)]
+    return plain, float(np.corrcoef(soft[0][lit], soft[1][lit])[0, 1])
