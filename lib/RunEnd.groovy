@@ -26,6 +26,11 @@ class RunEnd {
         results.add(folder, source)
     }
 
+    /** Publishes a finished result in a folder of the output directory, at once and in the background. */
+    void publish(String folder, Path source) {
+        results.publish(folder, source)
+    }
+
     /** Returns the text for the user; the run's exit status is not 0 when a result is missing. */
     String close() {
         record.failedSlices(FailedSlices.all)

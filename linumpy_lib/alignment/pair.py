@@ -193,7 +193,7 @@ def register(fixed: Volume, moving: Volume, settings: PairSettings, start: PairR
     if not depths.offsets:
         return _nearest_planes(fixed, moving, (fixed_frame, moving_frame), settings, canvas, origin, depths)
     bounds = Bounds(settings.max_translation_px, math.radians(settings.max_rotation_deg), origin)
-    depth_search = _DepthSearch(fixed, moving, depths)
+    depth_search = DepthSearch(fixed, moving, depths)
     depth = depth_search.at(origin)
     offset = round(depths.expected) if depth.at_limit else depth.offset
     for _ in range(_ROUNDS):
@@ -247,7 +247,7 @@ def _align(fixed: Image, moving: Image, origin: Rigid, bounds: Bounds, settings:
     return _Alignment(motion, value, values[best], best, refused)
 
 
-class _DepthSearch:
+class DepthSearch:
     """The planes that depths are searched in, read once."""
 
     def __init__(self, fixed: Volume, moving: Volume, depths: Depths) -> None:
