@@ -42,6 +42,7 @@ class RunFacts {
             subject: meta(plan).id,
             workflow: plan.chain.names,
             parameters: new TreeMap(plan.values),
+            defaults: plan.schema.parameters.collectEntries { String name, Map item -> [name, item.default] },
             versions: [
                 pipeline: workflow.manifest.version,
                 nextflow: workflow.nextflow.version.toString(),

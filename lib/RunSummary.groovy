@@ -3,7 +3,7 @@ import java.nio.file.Path
 /** What the user reads when a run has ended. */
 class RunSummary {
 
-    private static final Map<String, String> KINDS = [html: 'report', png: 'picture', zip: 'volume', json: 'table', csv: 'table', npz: 'table']
+    private static final Map<String, String> KINDS = [html: 'report', png: 'picture', zip: 'volume', json: 'table', csv: 'table', npz: 'table', txt: 'table']
     private static final int MOST = 12
     private static final List<String> ORDER = ['input', 'volume', 'map', 'table', 'picture', 'report']
 
