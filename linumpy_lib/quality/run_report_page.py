@@ -76,7 +76,7 @@ def report_page(report: RunReport, *, verbose: bool = False, picture_mb: float =
         page.sections[-1].text(f"Pictures are shown with at most {side} pixels along a side.")
     truth_section(page, report)
     _cost(page.section("Time, memory and devices"), report)
-    page.section("Parameters").values(report.parameters(), header=("parameter", "value"))
+    _parameters(page.section("Parameters"), report)
     page.section("Versions").values(report.versions(), header=("part", "version"))
     if report.run.damaged:
         page.section("Files that could not be read").table(("file", "problem"), report.run.damaged)
@@ -114,8 +114,8 @@ def _verdict(section: Section, report: RunReport) -> None:
 
 def _status_of(state: str, count: int) -> Status:
     if state == "failed":
-        return "error" if count else "ok"
-    return "ok" if state == "used" else "info" if state == "excluded" else "warning"
+        return "error" if count else "info"
+    return "info" if state in ("used", "excluded") else "warning"
 
 
 def _worst(figures: Iterable[Any], status: Status) -> Status:
@@ -133,7 +133,8 @@ def _issues(report: RunReport) -> str:
             f"<td>{figure}</td><td>{escape(found)}</td><td>{escape(issue.bounds)}</td></tr>"
         )
     head = "".join(f"<th>{word}</th>" for word in ("", "step", "figure", "where", "thresholds"))
-    return f'<div class="scroll"><table><thead><tr>{head}</tr></thead><tbody>{"".join(rows)}</tbody></table></div>'
+    head = f"<thead><tr>{head}</tr></thead>"
+    return f'<div class="scroll"><table class="issues">{head}<tbody>{"".join(rows)}</tbody></table></div>'
 
 
 def _listed(names: Sequence[str]) -> str:
@@ -274,9 +275,28 @@ def _thumbs(shown: Sequence[Picture], pictures: dict[Path, PictureData], *, larg
         parts.append(
             f'<figure><button type="button" class="zoom" aria-label="{label}"><img src="{data.source}" alt="{text}" '
             f'width="{data.width}" height="{data.height}" loading="lazy"></button>'
-            f"<figcaption>{escape(picture.where.split('/')[-1])}</figcaption></figure>"
+            f"<figcaption>{escape(_caption(picture))}</figcaption></figure>"
         )
     return f'<div class="thumbs{" large" if large else ""}">{"".join(parts)}</div>'
+
+
+def _parameters(section: Section, report: RunReport) -> None:
+    """Show what the user chose first; the rest unfolds."""
+    header = ("parameter", "value")
+    changed = report.changed()
+    if not changed:
+        section.values(report.parameters(), header=header)
+        return
+    section.text("These differ from their defaults.").values(changed, header=header)
+    rest = {name: value for name, value in report.parameters().items() if name not in changed}
+    table = Section("", "").values(rest, header=header).parts()
+    section.markup(f"<details><summary>{len(rest)} parameters at their defaults</summary>", *table, "</details>")
+
+
+def _caption(picture: Picture) -> str:
+    """Slice where a picture shows one; the file's name tells the kind where a step makes several."""
+    name = picture.where.split("/")[-1]
+    return f"slice {picture.slice_id}" if picture.slice_id is not None and picture.step in name else name
 
 
 def _cost(section: Section, report: RunReport) -> None:

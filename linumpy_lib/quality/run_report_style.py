@@ -62,7 +62,9 @@ dialog .stage { flex: 1; overflow: auto; display: flex; } dialog .stage img { ma
 details.step { border-top: 1px solid var(--line); padding: .5rem 0; margin: 0; }
 details.step > summary { color: var(--text); font-weight: 600; font-size: 1.02rem; padding: .25rem 0; }
 details.step > summary code { color: var(--faint); font-weight: 400; font-size: .88rem; }
-@media (max-width: 640px) { main { padding: 1rem .6rem 2rem; } section { padding: .8rem .7rem 1rem; }
+@media (max-width: 640px) { table.issues thead { display: none; } table.issues tr { display: block; padding: .4rem 0;
+  border-bottom: 1px solid var(--line); } table.issues td { display: block; border: 0; padding: .05rem 0; }
+  main { padding: 1rem .6rem 2rem; } section { padding: .8rem .7rem 1rem; }
   header h1 { font-size: 1.35rem; } .cards { grid-template-columns: repeat(auto-fill, minmax(136px, 1fr)); }
   .thumbs { grid-template-columns: repeat(2, minmax(0, 1fr)); } .thumbs.large { grid-template-columns: 1fr; }
   button.zoom img { height: 110px; } .thumbs.large button.zoom img { height: auto; max-height: 70vh; } }

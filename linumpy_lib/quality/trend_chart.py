@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable
 from html import escape
 
@@ -41,8 +42,9 @@ def trend_svg(series: Series, *, heading: str) -> str:
 
     parts = [f'<path class="axis" d="M{_LEFT} {_TOP}V{HEIGHT - _BOTTOM}H{WIDTH - _RIGHT}"/>']
     parts += [
-        f'<text x="{_LEFT - 6}" y="{up(value) + 4:.1f}" text-anchor="end">{value:.4g}</text>'
-        for value in (low, (low + high) / 2, high)
+        f'<text x="{_LEFT - 6}" y="{up(value) + 4:.1f}" text-anchor="end">{text}</text>'
+        f'<path class="axis" d="M{_LEFT - 3} {up(value):.1f}h3"/>'
+        for value, text in _ticks(low, high)
     ]
     parts += [
         f'<text x="{across(number):.1f}" y="{HEIGHT - 6}" text-anchor="middle">{number}</text>'
@@ -86,6 +88,17 @@ def _range(values: list[float], bounds: list[float]) -> tuple[float, float]:
             low, high = min(low, bound), max(high, bound)
     margin = 0.06 * ((high - low) or abs(high) or 1.0)
     return low - margin, high + margin
+
+
+def _ticks(low: float, high: float) -> list[tuple[float, str]]:
+    """Round numbers, three to six of them, and their texts."""
+    rough = (high - low) / 4
+    size = 10.0 ** math.floor(math.log10(rough))
+    step = next(size * m for m in (1, 2, 5, 10) if size * m >= rough)
+    digits = max(0, -math.floor(math.log10(step)))
+    numbers = [k * step for k in range(math.ceil(low / step), math.floor(high / step) + 1)]
+    large = max(abs(low), abs(high)) >= 1e6 or digits > 5
+    return [(n, f"{n:.3g}" if large else f"{n + 0.0:.{digits}f}") for n in numbers]
 
 
 def _line(series: Series, across: Callable[[float], float], up: Callable[[float], float]) -> str:
