@@ -13,7 +13,8 @@ from typing import Any, Literal
 from linumpy_lib.alignment.pair import PairResult
 from linumpy_lib.alignment.rigid import Rigid, read_tfm, write_tfm
 from linumpy_lib.errors import InputError
-from linumpy_lib.quality.thresholds import Status, judge
+from linumpy_lib.quality.thresholds import judge
+from linumpy_lib.step import Status
 
 TRANSFORM = "transform.tfm"
 OFFSETS = "offsets.txt"

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from linumpy_lib.stitching.layout import Layout, Pair, Place, neighbours
 from linumpy_lib.stitching.matching import Match, agreement, match_pairs, pooled_step
-from linumpy_lib.stitching.positions import Solution, fit_matrix, model_solution, solve
+from linumpy_lib.stitching.positions import Solution, fit_matrix, model_solution, robust_std, solve
 from linumpy_lib.stitching.tile_images import TileImages
 
 Array = npt.NDArray[Any]
@@ -19,6 +19,8 @@ Method = Literal["global", "affine", "motor"]
 
 # Correlations that differ by less are equal.
 _ALIKE = 1e-4
+# How far from the map a pair may be, in standard deviations of all pairs and pixels.
+_CLOSE, _CLOSE_PX = 4.0, 1.0
 
 
 @dataclass(frozen=True)
@@ -93,10 +95,14 @@ def place_tiles(
         start, unseen = matrix, ()
     expected = {pair: start @ layout.offset(pair) for pair in pairs}
     matches, silent = match_pairs(images, expected, limit_px, threads)
-    nominal = model_solution(matches, places, layout.positions)
     if not matches:
+        nominal = model_solution([], places, layout.positions)
         return Placement(nominal, "motor", "no overlap shows anything that matches", np.eye(2), [], silent, {}, unseen)
     fitted = fit_matrix(matches, layout, start) if matrix is None else matrix
+    matches, silent = _second_look(images, layout, fitted, matches, silent, limit_px, threads)
+    if matrix is None:
+        fitted = fit_matrix(matches, layout, fitted)
+    nominal = model_solution(matches, places, layout.positions)
     model = layout.transformed(fitted)
     candidates: dict[Method, Solution] = {"affine": model_solution(matches, places, model), "motor": nominal}
     if method == "global":
@@ -114,6 +120,27 @@ def place_tiles(
         {str(name): score for name, score in scores.items()},
         unseen,
     )
+
+
+def _second_look(
+    images: TileImages,
+    layout: Layout,
+    matrix: Array,
+    matches: list[Match],
+    silent: list[Pair],
+    limit_px: float,
+    threads: int,
+) -> tuple[list[Match], list[Pair]]:
+    """Measure pairs again that disagree with the others or were silent, as close to the map as most pairs are."""
+    offsets = {pair: matrix @ layout.offset(pair) for pair in [*(match.pair for match in matches), *silent]}
+    away = np.array([match.displacement - offsets[match.pair] for match in matches])
+    radius = min(limit_px, _CLOSE * robust_std(away) + _CLOSE_PX)
+    kept = [m for m, one in zip(matches, away, strict=True) if np.abs(one).max() <= radius]
+    again = {pair: offset for pair, offset in offsets.items() if pair not in {match.pair for match in kept}}
+    if radius >= limit_px or not again:
+        return matches, silent
+    found, silent = match_pairs(images, again, radius, threads)
+    return kept + [match for match in found if np.abs(match.displacement - again[match.pair]).max() <= radius], silent
 
 
 def choose(wanted: Method, scores: dict[Method, float]) -> tuple[Method, str]:

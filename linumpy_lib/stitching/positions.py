@@ -87,7 +87,7 @@ def fit_linear_map(matches: Sequence[Match], offsets: Array, expected: Array) ->
     matrix = _median_map(measured, offsets, matrix)
     for _ in range(_ROUNDS):
         residual = measured - offsets @ matrix.T
-        spread = max(_FLOOR_PX, _robust_std(residual))
+        spread = max(_FLOOR_PX, robust_std(residual))
         weight = np.linalg.inv(noise + spread**2 * np.eye(2))
         believed = _belief(np.einsum("ni,nij,nj->n", residual, weight, residual))
         # Unknowns M00, M01, M10, M11: displacement_i = sum_j M_ij offset_j
@@ -150,7 +150,7 @@ def solve(
     wanted = np.array([m.displacement - (model[m.pair.second] - model[m.pair.first]) for m in matches])
     noise = np.array([_covariance(match.information) for match in matches])
     # Two tiles contribute to the residual of a pair.
-    spread = max(_FLOOR_PX, _robust_std(wanted) / math.sqrt(2))
+    spread = max(_FLOOR_PX, robust_std(wanted) / math.sqrt(2))
     standard = noise + 2 * spread**2 * np.eye(2)
     believed = _belief(_squares(wanted, standard))
     moves = np.zeros((len(places), 2))
@@ -237,6 +237,6 @@ def _belief(squares: Array) -> Array:
     return result
 
 
-def _robust_std(residual: Array) -> float:
+def robust_std(residual: Array) -> float:
     """1.4826 times the median absolute residual of both components, around zero."""
     return 1.4826 * float(np.median(np.abs(residual)))
