@@ -107,11 +107,11 @@ class Checksum:
     def __init__(self) -> None:
         self.value = 0
 
-    def add(self, values: Array) -> None:
+    def add(self, data: bytes) -> None:
         """Count more bytes."""
         import google_crc32c
 
-        self.value = google_crc32c.extend(self.value, values.tobytes())
+        self.value = google_crc32c.extend(self.value, data)
 
 
 def frames(
@@ -144,40 +144,80 @@ def frames(
     size = max(1, _PIECE_BYTES // (tile.info.frame_bytes * tile.repeats))
     for first in range(start, stop, size):
         count = min(size, stop - first)
-        raw = _read(tile, first * tile.repeats, count * tile.repeats)
+        data = _read(tile, first * tile.repeats, count * tile.repeats)
         if checksum is not None:
-            checksum.add(raw)
+            checksum.add(data)
+        raw = np.frombuffer(data, np.float32).reshape(count * tile.repeats, *tile.info.frame_shape)
         if tile.repeats > 1:
             raw = raw.reshape(count, tile.repeats, *tile.info.frame_shape).mean(axis=1, dtype=np.float32)
         yield first, raw
 
 
-def _read(tile: RawTile, first: int, count: int) -> Array:
+def _read(tile: RawTile, first: int, count: int) -> bytes:
     """Read B-scans by their number on disk, across file boundaries."""
-    out = np.empty((count, *tile.info.frame_shape), np.float32)
-    filled = 0
+    pieces = []
     offset = 0
     for path, number in tile.files:
         begin, end = max(first, offset), min(first + count, offset + number)
         if begin < end:
-            part = out[filled : filled + end - begin]
+            size = tile.info.frame_bytes
             try:
-                with path.open("rb", buffering=0) as handle:
-                    handle.seek((begin - offset) * tile.info.frame_bytes)
-                    _fill(handle, memoryview(part.data).cast("B"), path)
+                pieces.append(_read_bytes(path, (begin - offset) * size, (end - begin) * size))
             except OSError as error:
                 raise InputError(f"{path}: cannot be read ({error.strerror}); check the disk") from None
-            filled += end - begin
         offset += number
-    return out
+    return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
 
-def _fill(handle: Any, view: memoryview, path: Path) -> None:
-    while len(view):
-        got = handle.readinto(view)
-        if not got:
-            raise InputError(f"{path}: became shorter while it was read; wait until the copy is complete")
-        view = view[got:]
+def _read_bytes(path: Path, start: int, size: int) -> bytes:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        data = os.pread(handle, size, start)
+        while len(data) < size:
+            more = os.pread(handle, size - len(data), start + len(data))
+            if not more:
+                raise InputError(f"{path}: became shorter while it was read; wait until the copy is complete")
+            data += more
+    finally:
+        os.close(handle)
+    return data
+
+
+def runs(tile: RawTile, shift: int) -> tuple[tuple[slice, slice], ...]:
+    """Where the stored A-lines come from once a B-scan is rolled and its galvo return, the last A-lines, is cut off.
+
+    Parameters
+    ----------
+    tile : RawTile
+        Tile to read.
+    shift : int
+        A-lines to roll by; A-line a of the image is a - shift of the file, circularly.
+
+    Returns
+    -------
+    tuple of (slice, slice)
+        A-lines of the image, and those of the file; one or two runs.
+    """
+    nx, total = tile.info.nx, tile.info.nx + tile.info.n_extra
+    shift %= total
+    head = min(shift, nx)
+    pairs = [(slice(0, head), slice(total - shift, total - shift + head)), (slice(head, nx), slice(0, nx - head))]
+    return tuple(pair for pair in pairs if pair[0].start < pair[0].stop)
+
+
+def check_finite(tile: RawTile, first: int, piece: Array) -> None:
+    """Refuse B-scans that hold NaN or infinite values.
+
+    Raises
+    ------
+    InputError
+        Naming the tile and its B-scans.
+    """
+    if not (np.isfinite(piece.max()) and np.isfinite(piece.min())):
+        raise InputError(
+            f"{tile.folder}: B-scans {first} to {first + len(piece) - 1} hold NaN or infinite values; copy the "
+            "tile again, or remove its folder to mark a hole"
+        )
 
 
 def read_into(
@@ -203,24 +243,63 @@ def read_into(
     InputError
         If the tile cannot be read or holds NaN or infinite values.
     """
-    nx = tile.info.nx
-    total = nx + tile.info.n_extra
-    shift %= total
-    # Rolled by `shift`, A-line a comes from a - shift: two runs without a copy of the whole.
-    head = min(shift, nx)
+    pairs = runs(tile, shift)
     for first, piece in frames(tile, checksum=checksum):
-        if not (np.isfinite(piece.max()) and np.isfinite(piece.min())):
-            raise InputError(
-                f"{tile.folder}: B-scans {first} to {first + len(piece) - 1} hold NaN or infinite values; copy the "
-                "tile again, or remove its folder to mark a hole"
-            )
+        check_finite(tile, first, piece)
         if depth is not None:
             piece = piece @ depth.T  # noqa: PLW2901 - the raw piece is let go
         target = out[:, first : first + len(piece)]
-        if head:
-            target[:, :, :head] = piece[:, total - shift : total - shift + head].transpose(2, 0, 1)
-        if nx > head:
-            target[:, :, head:] = piece[:, : nx - head].transpose(2, 0, 1)
+        for image, file in pairs:
+            target[:, :, image] = piece[:, file].transpose(2, 0, 1)
+
+
+def read_chunks(
+    tile: RawTile, parts: Array, start: int, stop: int, shift: int, checksum: Checksum
+) -> tuple[float, float]:
+    """Read some of a tile's B-scans straight into the chunks of a store.
+
+    Parameters
+    ----------
+    tile : RawTile
+        Tile to read.
+    parts : ndarray of float32, shape (kz, 1, kx, cz, cy, cx)
+        Chunks of the whole depth and width; row 0 of a chunk is B-scan `start`.
+    start, stop : int
+        Range of B-scans.
+    shift : int
+        A-lines to roll by, see `runs`.
+    checksum : Checksum
+        Receives the bytes as they lie on disk.
+
+    Returns
+    -------
+    (float, float)
+        Smallest and largest value.
+
+    Raises
+    ------
+    InputError
+        If the tile cannot be read or holds NaN or infinite values.
+    """
+    (kz, _, kx), (cz, _, cx) = parts.shape[:3], parts.shape[3:]
+    low, high = np.inf, -np.inf
+    boxes = []
+    for image, file in runs(tile, shift):
+        for i, j in np.ndindex(kz, kx):
+            begin, end = max(image.start, j * cx), min(image.stop, (j + 1) * cx)
+            if begin < end:
+                depth = slice(i * cz, min((i + 1) * cz, tile.info.nz))
+                source = slice(begin - image.start + file.start, end - image.start + file.start)
+                target = parts[i, 0, j, : depth.stop - depth.start, :, begin - j * cx : end - j * cx]
+                boxes.append((target, source, depth))
+    for first, piece in frames(tile, start, stop, checksum):
+        check_finite(tile, first, piece)
+        for _, file in runs(tile, shift):
+            low, high = min(low, float(piece[:, file].min())), max(high, float(piece[:, file].max()))
+        rows = slice(first - start, first - start + len(piece))
+        for target, source, depth in boxes:
+            target[:, rows] = piece[:, source, depth].transpose(2, 0, 1)
+    return low, high
 
 
 def camera_shift(tile: RawTile) -> int:

@@ -19,12 +19,16 @@ _SAMPLES = 96
 Range = tuple[float, float] | None
 
 
+def display_steps(plan: LevelPlan) -> tuple[int, ...]:
+    """Voxels from one sample to the next along (z, y, x)."""
+    return tuple(math.ceil(n / _SAMPLES) for n in plan.shape)
+
+
 def sampled(plan: LevelPlan, region: Sequence[slice], block: Array) -> Array:
     """Copy the voxels of a block that lie on the display's grid."""
-    box: list[Any] = []
-    for span, n in zip(region, plan.shape, strict=True):
-        step = math.ceil(n / _SAMPLES)
-        box.append(slice(-span.start % step, None, step))
+    box: list[Any] = [
+        slice(-span.start % step, None, step) for span, step in zip(region, display_steps(plan), strict=True)
+    ]
     voxels: Array = block[(..., *box)].copy()
     return voxels
 

@@ -1,4 +1,4 @@
-"""Shards of chunks that are encoded by whoever makes the voxels: no shard is held in memory, and no thread waits for one.
+"""Shards of chunks that are encoded by whoever makes the voxels: no shard is in memory, and no thread waits for one.
 
 `VolumeWriter.write_encoded` takes the boxes. The order of a shard's chunks is that of the boxes, whatever the threads.
 """
@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from linumpy_lib.io.display import sampled
+from linumpy_lib.io.display import display_steps, sampled
 from linumpy_lib.io.layout import LevelPlan
 from linumpy_lib.io.lazy import Array, Region
 from linumpy_lib.io.reduce import value_range
@@ -44,8 +44,24 @@ class EncodedBox:
     n_bytes: int
 
 
-def encode_box(plan: LevelPlan, codec: str, box: Region, block: Array) -> EncodedBox:
-    """Encode a box in the calling thread, which must not be the main one (Blosc would start threads of its own there).
+def chunk_parts(plan: LevelPlan, box: Region) -> Array:
+    """Make room for the chunks of a box, each contiguous: zeros of shape (kz, ky, kx, cz, cy, cx) for float32 voxels.
+
+    Parameters
+    ----------
+    plan : LevelPlan
+        Layout of the level.
+    box : tuple of slice
+        Place (z, y, x) of the voxels.
+    """
+    counts = tuple(math.ceil((b.stop - b.start) / c) for b, c in zip(box, plan.chunks, strict=True))
+    return np.zeros((*counts, *plan.chunks), np.float32)
+
+
+def encode_parts(
+    plan: LevelPlan, codec: str, box: Region, parts: Array, span: tuple[float, float] | None
+) -> EncodedBox:
+    """Encode chunks in the calling thread, which must not be the main one (Blosc would start threads of its own there).
 
     Parameters
     ----------
@@ -54,9 +70,37 @@ def encode_box(plan: LevelPlan, codec: str, box: Region, block: Array) -> Encode
     codec : str
         One of `shards.CODECS`.
     box : tuple of slice
-        Place (z, y, x) of the block: whole chunks of one shard, clipped at the volume's edge.
+        Place (z, y, x) of the voxels: whole chunks of one shard, clipped at the volume's edge.
+    parts : ndarray, shape (kz, ky, kx, cz, cy, cx)
+        Chunks, zero beyond the volume's edge.
+    span : (float, float) or None
+        Lowest and highest value.
+
+    Raises
+    ------
+    ValueError
+        If the box does not hold whole chunks, or the parts are not those of the box.
+    """
+    counts, start = _places_of(plan, box)
+    used = tuple(math.ceil((b.stop - b.start) / c) for b, c in zip(box, plan.chunks, strict=True))
+    if parts.shape != (*used, *plan.chunks):
+        raise ValueError(f"chunks of shape {parts.shape} for {box}")
+    chunks = []
+    for index in np.ndindex(*used):
+        number = int(np.ravel_multi_index(tuple(s + k for s, k in zip(start, index, strict=True)), counts))
+        chunks.append((number, *encode_chunk(parts[index], codec)))
+    return EncodedBox(box, tuple(chunks), span, _sampled_parts(plan, box, parts), _n_bytes(box, parts.itemsize))
+
+
+def encode_box(plan: LevelPlan, codec: str, box: Region, block: Array) -> EncodedBox:
+    """Encode a box in the calling thread, which must not be the main one (Blosc would start threads of its own there).
+
+    Parameters
+    ----------
+    plan, codec, box
+        See `encode_parts`.
     block : ndarray
-        Voxels of the store's type.
+        Voxels (z, y, x) of the store's type.
 
     Raises
     ------
@@ -65,17 +109,40 @@ def encode_box(plan: LevelPlan, codec: str, box: Region, block: Array) -> Encode
     """
     if block.shape != tuple(b.stop - b.start for b in box):
         raise ValueError(f"block of shape {block.shape} for {box}")
-    first = tuple(b.start % s for b, s in zip(box, plan.shards, strict=True))
-    ends = tuple(b.stop % c and b.stop < n for b, c, n in zip(box, plan.chunks, plan.shape, strict=True))
-    if any(f % c for f, c in zip(first, plan.chunks, strict=True)) or any(ends):
-        raise ValueError(f"{box} does not hold whole chunks of {plan.chunks}")
-    counts = tuple(s // c for s, c in zip(plan.shards, plan.chunks, strict=True))
-    start = tuple(f // c for f, c in zip(first, plan.chunks, strict=True))
+    counts, start = _places_of(plan, box)
     chunks = tuple(
         (number, *encode_chunk(padded(part, plan.chunks), codec))
         for number, part in chunk_boxes(block, plan.chunks, counts, start)
     )
     return EncodedBox(box, chunks, value_range(block), sampled(plan, box, block), block.nbytes)
+
+
+def _n_bytes(box: Region, itemsize: int) -> int:
+    extents = [int(b.stop - b.start) for b in box]
+    return math.prod(extents) * itemsize
+
+
+def _places_of(plan: LevelPlan, box: Region) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """Chunks per axis of a shard, and the first chunk of a box in its shard."""
+    first = tuple(b.start % s for b, s in zip(box, plan.shards, strict=True))
+    ends = tuple(b.stop % c and b.stop < n for b, c, n in zip(box, plan.chunks, plan.shape, strict=True))
+    if any(f % c for f, c in zip(first, plan.chunks, strict=True)) or any(ends):
+        raise ValueError(f"{box} does not hold whole chunks of {plan.chunks}")
+    counts = tuple(s // c for s, c in zip(plan.shards, plan.chunks, strict=True))
+    return counts, tuple(f // c for f, c in zip(first, plan.chunks, strict=True))
+
+
+def _sampled_parts(plan: LevelPlan, box: Region, parts: Array) -> Array:
+    grids = [
+        np.arange(b.start + (-b.start % step), b.stop, step) - b.start
+        for b, step in zip(box, display_steps(plan), strict=True)
+    ]
+    mesh = np.ix_(*grids)
+    voxels: Array = parts[
+        tuple(m // c for m, c in zip(mesh, plan.chunks, strict=True))
+        + tuple(m % c for m, c in zip(mesh, plan.chunks, strict=True))
+    ]
+    return voxels
 
 
 def write_encoded_shard(path: Path, boxes: Iterable[EncodedBox], plan: LevelPlan) -> int:

@@ -1,4 +1,4 @@
-"""Write one Zarr v3 shard: chunks encoded in parallel, stored in the order they are given, checksummed index at the end.
+"""Write one Zarr v3 shard: chunks encoded in parallel, stored in the order given, checksummed index at the end.
 
 An own encoder, because the bytes must not depend on the number of threads and no second copy of a shard should be held.
 Every chunk carries a checksum, because Blosc alone decodes damaged bytes without complaint.
