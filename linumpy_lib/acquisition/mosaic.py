@@ -15,10 +15,10 @@ from typing import Any
 import numpy as np
 
 from linumpy_lib.acquisition.discovery import TileId
-from linumpy_lib.acquisition.raw_tile import TileFixes, tile_shape
 from linumpy_lib.acquisition.slice_tiles import SliceTiles
 from linumpy_lib.acquisition.stage import StageAxes, infer_axes
 from linumpy_lib.acquisition.tile_encoder import EncodedTile, TileEncoder
+from linumpy_lib.acquisition.tile_image import TileFixes, tile_shape
 from linumpy_lib.acquisition.tile_info import INFO_FILE
 from linumpy_lib.io.encoded import EncodedBox
 from linumpy_lib.io.mosaic_grid import KEY, MosaicGrid

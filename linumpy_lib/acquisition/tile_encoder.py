@@ -10,15 +10,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from linumpy_lib.acquisition.raw_tile import (
-    Checksum,
-    RawTile,
-    TileFixes,
-    prefetch,
-    read_chunks,
-    read_tile,
-    tile_shape,
-)
+from linumpy_lib.acquisition.raw_tile import Checksum, RawTile, prefetch
+from linumpy_lib.acquisition.tile_image import TileFixes, read_chunks, read_tile, tile_shape
 from linumpy_lib.acquisition.tile_info import TileInfo
 from linumpy_lib.io.encoded import EncodedBox, chunk_parts, encode_box, encode_parts
 from linumpy_lib.io.layout import LevelPlan
