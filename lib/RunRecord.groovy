@@ -4,7 +4,7 @@ import groovy.json.JsonSlurper
 import java.nio.file.Files
 import java.nio.file.Path
 
-/** Writes down what ran: `params.json` and `versions.json` in `pipeline_info/`. */
+/** Writes down what ran: `params.json`, `versions.json` and `failed_slices.json` in `pipeline_info/`. */
 class RunRecord {
 
     private final Path folder
@@ -35,8 +35,13 @@ class RunRecord {
         ])
     }
 
-    private void write(String name, Map content) {
-        final text = JsonOutput.prettyPrint(JsonOutput.toJson(new TreeMap(content)))
+    /** The slices that the run lost and why; an empty list is written too, over that of an earlier run. */
+    void failedSlices(List<Map> failed) {
+        write('failed_slices.json', failed)
+    }
+
+    private void write(String name, Object content) {
+        final text = JsonOutput.prettyPrint(JsonOutput.toJson(content instanceof Map ? new TreeMap(content) : content))
         folder.resolve(name).toFile().setText(text + '\n', 'UTF-8')
     }
 }

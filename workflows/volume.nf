@@ -1,102 +1,135 @@
-// Slices of serial-section OCT to one volume: shifts without glitches, one canvas, gaps filled or marked.
+// Finished slices to one volume: shifts cleaned, slices on one canvas, gaps filled or marked, neighbours registered, all stacked.
 
 include { ANALYZE_SHIFTS } from '../modules/alignment/analyze_shifts'
 include { DETECT_REHOMING } from '../modules/alignment/detect_rehoming'
 include { ALIGN_COMMON_SPACE } from '../modules/alignment/align_common_space'
 include { INTERPOLATE_SLICE } from '../modules/alignment/interpolate_slice'
 include { FINALISE_INTERPOLATION } from '../modules/alignment/finalise_interpolation'
+include { REGISTER_PAIR } from '../modules/alignment/register_pair'
+include { STACK_SLICES } from '../modules/alignment/stack_slices'
 
 workflow VOLUME {
     take:
-    slices // channel: [ meta Map(id, slice String), store Path, fingerprint String ]
-    shifts // channel: [ meta Map(id), shifts_xy.csv Path ]
-    configs // channel: [ meta Map(id), slice_config.csv Path, or an empty List ]
+    slices // channel: [ meta Map(id, slice String), slice Path, fingerprint String ]
+    tables // channel: [ meta Map(id), shifts Path, slice config Path or empty List ]
     steps // Map: name of a step -> Map(flags String, code String)
-    wanted // Map: analyze_shifts, detect_rehoming, interpolate_missing_slices, publish_intermediates -> Boolean
+    wanted // Map: name of a switch -> Boolean
+    manual // Path of a folder of pairs aligned by hand, or an empty List
 
     main:
-    ANALYZE_SHIFTS(shifts.filter { wanted.analyze_shifts }, steps.analyze_shifts)
-    DETECT_REHOMING(shifts.join(configs).filter { wanted.detect_rehoming }, steps.detect_rehoming)
-
-    // channel: [ meta Map(id), shifts Path, config Path or empty List ]
-    tables = wanted.detect_rehoming ? DETECT_REHOMING.out.shifts.join(DETECT_REHOMING.out.config) : shifts.join(configs)
-
-    // channel: [ meta Map(id), stores List of Path in the order of their names, fingerprints String, shifts, config ]
-    together = slices
-        .map { meta, store, fingerprint -> tuple([id: meta.id], [store, fingerprint]) }
-        .groupTuple()
-        .map { meta, pairs ->
-            def sorted = pairs.sort(false) { pair -> pair[0].name }
-            tuple(meta, sorted.collect { pair -> pair[0] }, sorted.collect { pair -> pair[1] }.join(' '))
-        }
-        .join(tables)
-    ALIGN_COMMON_SPACE(together, steps.align_common_space)
-
-    // channel: [ meta Map(id, slice), store Path, fingerprint String ]
-    common = ALIGN_COMMON_SPACE.out.slices
-        .transpose()
-        .map { meta, store -> tuple([id: meta.id, slice: store.name.tokenize('_')[1]], store, Fingerprint.of(store)) }
-
-    // channel: [ meta Map(id, slice: the missing one), before Path, after Path, fingerprint String ]
-    gaps = common
-        .map { meta, store, fingerprint -> tuple(meta.id, [meta.slice.substring(1) as long, store, fingerprint]) }
-        .groupTuple()
-        .flatMap { id, found ->
-            def sorted = found.sort(false) { slice -> slice[0] }
-            def pairs = [sorted.dropRight(1), sorted.drop(1)].transpose()
-            pairs
-                .findAll { before, after -> after[0] - before[0] == 2 }
-                .collect { before, after ->
-                    tuple([id: id, slice: RawTiles.name(before[0] + 1)], before[1], after[1], "${before[2]} ${after[2]}".toString())
-                }
-        }
-    INTERPOLATE_SLICE(gaps.filter { wanted.interpolate_missing_slices }, steps.interpolate_slice)
-    interpolated = INTERPOLATE_SLICE.out.slice.map { meta, store -> tuple(meta, store, Fingerprint.of(store)) }
-
-    // channel: [ meta Map(id), manifests List of Path ]
-    manifests = INTERPOLATE_SLICE.out.manifest
-        .map { meta, manifest -> tuple([id: meta.id], manifest) }
-        .groupTuple()
-        .map { meta, paths -> tuple(meta, paths.sort(false) { path -> path.name }) }
-    final_tables = tables
-        .map { meta, _shifts, config -> tuple(meta, config) }
-        .join(ALIGN_COMMON_SPACE.out.positions)
-        .join(manifests, remainder: true)
-        .filter { row -> row[2] }
-        .map { meta, config, positions, paths -> tuple(meta, config, positions, paths ?: []) }
-    FINALISE_INTERPOLATION(final_tables, steps.finalise_interpolation)
-
-    // channel: [ folder String below the output directory, file or store Path ]
-    files = ANALYZE_SHIFTS.out.text
-        .mix(ANALYZE_SHIFTS.out.plot, ANALYZE_SHIFTS.out.filtered)
-        .map { _meta, path -> tuple('reconstruct/analyze_shifts', path) }
-        .mix(
-            DETECT_REHOMING.out.shifts
-                .mix(DETECT_REHOMING.out.config, DETECT_REHOMING.out.report, DETECT_REHOMING.out.pictures.transpose())
-                .map { _meta, path -> tuple('reconstruct/detect_rehoming_events', path) },
-            ALIGN_COMMON_SPACE.out.positions.map { _meta, path -> tuple('reconstruct/bring_to_common_space', path) },
-            ALIGN_COMMON_SPACE.out.pictures.transpose().map { _meta, path -> tuple('reconstruct/common_space_previews', path) },
-            INTERPOLATE_SLICE.out.slice
-                .mix(INTERPOLATE_SLICE.out.diagnostics, INTERPOLATE_SLICE.out.pictures.transpose())
-                .map { _meta, path -> tuple('reconstruct/interpolate_missing_slice', path) },
-            INTERPOLATE_SLICE.out.manifest.map { _meta, path -> tuple('reconstruct/interpolate_missing_slice/manifests', path) },
-            FINALISE_INTERPOLATION.out.config.map { _meta, path -> tuple('reconstruct', path) },
-            common
-                .filter { wanted.publish_intermediates }
-                .map { _meta, store, _fingerprint -> tuple('reconstruct/bring_to_common_space', store) },
+    // channel: [ folder String below reconstruct/, file or store Path ]
+    records = Channel.empty()
+    pictures = Channel.empty()
+    if (wanted.analyze_shifts) {
+        ANALYZE_SHIFTS(tables.map { meta, shifts, _config -> tuple(meta, shifts) }, steps.analyze_shifts)
+        records = records.mix(
+            ANALYZE_SHIFTS.out.text.mix(ANALYZE_SHIFTS.out.filtered, ANALYZE_SHIFTS.out.metrics).map { _meta, file -> tuple('analyze_shifts', file) }
         )
+        pictures = pictures.mix(ANALYZE_SHIFTS.out.plot.map { _meta, file -> tuple('analyze_shifts', file) })
+    }
+    // channel: [ meta Map(id), shifts Path, slice config Path or empty List ]
+    cleaned = tables
+    if (wanted.detect_rehoming) {
+        DETECT_REHOMING(tables, steps.detect_rehoming)
+        cleaned = DETECT_REHOMING.out.shifts.join(DETECT_REHOMING.out.config)
+        records = records.mix(
+            DETECT_REHOMING.out.shifts
+                .mix(DETECT_REHOMING.out.report, DETECT_REHOMING.out.metrics)
+                .map { _meta, file -> tuple('detect_rehoming_events', file) }
+        )
+        pictures = pictures.mix(DETECT_REHOMING.out.pictures.transpose().map { _meta, file -> tuple('detect_rehoming_events', file) })
+    }
+
+    // channel: [ meta Map(id), stores List of Path by id, fingerprints List ]
+    together = slices
+        .map { meta, slice, fingerprint -> tuple([id: meta.id], [slice, fingerprint]) }
+        .groupTuple()
+        .map { meta, found -> found.sort { one -> one[0].name }.with { all -> tuple(meta, all*.first(), all*.last()) } }
+    ALIGN_COMMON_SPACE(together.join(cleaned), steps.align_common_space)
+    records = records.mix(
+        ALIGN_COMMON_SPACE.out.positions.mix(ALIGN_COMMON_SPACE.out.metrics).map { _meta, file -> tuple('bring_to_common_space', file) }
+    )
+    pictures = pictures.mix(ALIGN_COMMON_SPACE.out.pictures.transpose().map { _meta, file -> tuple('common_space_previews', file) })
+    stores = ALIGN_COMMON_SPACE.out.slices.transpose().map { _meta, store -> tuple('bring_to_common_space', store) }
+
+    // channel: [ meta Map(id), stores List of Path ]
+    aligned = ALIGN_COMMON_SPACE.out.slices.map { meta, found -> tuple(meta, [found].flatten()) }
+    // Real slices only: what was made from its neighbours tells nothing of where it lay.
+    // channel: [ meta Map(id), folders List of Path ]
+    folders = aligned.map { meta, _found -> tuple(meta, []) }
+    if (wanted.apply_pairwise_transforms) {
+        // channel: [ meta Map(id, slice: the second, pair), fixed Path, moving Path, fingerprints ]
+        pairs = aligned.flatMap { meta, found ->
+            SliceStores.pairs(found).collect { name, fixed, moving ->
+                tuple([id: meta.id, slice: name, pair: name], fixed, moving, [fixed, moving].collect { path -> Fingerprint.of(path) }.join(' '))
+            }
+        }
+        REGISTER_PAIR(pairs, steps.register_pair)
+        records = records.mix(
+            REGISTER_PAIR.out.pair.mix(REGISTER_PAIR.out.metrics).map { _meta, file -> tuple('register_pairwise', file) }
+        )
+        pictures = pictures.mix(REGISTER_PAIR.out.preview.map { _meta, file -> tuple('previews/register_pairwise', file) })
+        folders = collected(REGISTER_PAIR.out.pair, aligned)
+    }
+
+    if (wanted.interpolate_missing_slices) {
+        // channel: [ meta Map(id, slice: the missing one), before Path, after Path, fingerprint ]
+        gaps = aligned.flatMap { meta, found ->
+            SliceStores.gaps(found).collect { name, before, after ->
+                tuple([id: meta.id, slice: name], before, after, [before, after].collect { path -> Fingerprint.of(path) }.join(' '))
+            }
+        }
+        INTERPOLATE_SLICE(gaps, steps.interpolate_slice)
+        records = records.mix(
+            INTERPOLATE_SLICE.out.manifest.map { _meta, file -> tuple('interpolate_missing_slice/manifests', file) },
+            INTERPOLATE_SLICE.out.diagnostics.mix(INTERPOLATE_SLICE.out.metrics).map { _meta, file -> tuple('interpolate_missing_slice', file) },
+        )
+        pictures = pictures.mix(INTERPOLATE_SLICE.out.pictures.transpose().map { _meta, file -> tuple('interpolate_missing_slice', file) })
+        stores = stores.mix(INTERPOLATE_SLICE.out.slice.map { _meta, store -> tuple('interpolate_missing_slice', store) })
+        manifests = collected(INTERPOLATE_SLICE.out.manifest, aligned)
+        aligned = aligned
+            .join(collected(INTERPOLATE_SLICE.out.slice, aligned))
+            .map { meta, found, made -> tuple(meta, SliceStores.sorted(found + made)) }
+    } else {
+        manifests = aligned.map { meta, _found -> tuple(meta, []) }
+    }
+    FINALISE_INTERPOLATION(
+        cleaned
+            .map { meta, _shifts, config -> tuple(meta, config) }
+            .join(ALIGN_COMMON_SPACE.out.positions)
+            .join(manifests),
+        steps.finalise_interpolation,
+    )
+    records = records.mix(
+        FINALISE_INTERPOLATION.out.config.map { _meta, file -> tuple('.', file) },
+        FINALISE_INTERPOLATION.out.metrics.map { _meta, file -> tuple('finalise_interpolation', file) },
+    )
+
+    // channel: [ meta Map(id), stores List of Path by id, pair folders List of Path, slice config Path, fingerprints String ]
+    ready = aligned
+        .join(folders)
+        .join(FINALISE_INTERPOLATION.out.config)
+        .map { meta, found, registered, config ->
+            tuple(meta, found, registered, config, (found + registered).collect { path -> Fingerprint.of(path) }.join(' '))
+        }
+    STACK_SLICES(ready, manual, steps.stack_slices)
+    stacked = STACK_SLICES.out
 
     emit:
-    slices = common.mix(interpolated) // channel: [ meta Map(id, slice), store Path, fingerprint ]
-    config = FINALISE_INTERPOLATION.out.config // channel: [ meta Map(id), slice_config_final.csv Path ]
-    metrics = ANALYZE_SHIFTS.out.metrics.mix(
-        DETECT_REHOMING.out.metrics,
-        ALIGN_COMMON_SPACE.out.metrics,
-        INTERPOLATE_SLICE.out.metrics,
-        FINALISE_INTERPOLATION.out.metrics,
-    ) // channel: [ meta Map(id, and slice for one slice), json Path ]
-    pictures = DETECT_REHOMING.out.pictures
-        .mix(ALIGN_COMMON_SPACE.out.pictures, INTERPOLATE_SLICE.out.pictures)
-        .transpose() // channel: [ meta Map(id, and slice for one slice), png Path ]
-    published = files
+    volume = stacked.volume // channel: [ meta Map(id), volume Path ]
+    published = stacked.volume
+        .mix(stacked.archive, stacked.pictures.transpose(), stacked.tables.transpose(), stacked.metrics)
+        .map { _meta, path -> tuple('stack', path) } // channel: [ folder String, path ]
+    records = records // channel: [ folder String, metrics or table Path ]
+    pictures = pictures // channel: [ folder String, png Path ]
+    stores = stores // channel: [ folder String, intermediate store Path ]
+}
+
+// [ meta Map(id, …), file Path ] -> [ meta Map(id), files List of Path by name ], an empty list for subjects without any
+def collected(found, subjects) {
+    return subjects
+        .map { meta, _stores -> tuple(meta, null) }
+        .mix(found.map { meta, file -> tuple([id: meta.id], file) })
+        .groupTuple()
+        .map { meta, files -> tuple(meta, files.findAll { file -> file != null }.sort(false) { file -> file.name }) }
 }

@@ -244,13 +244,17 @@ def _add_task(run: RunFiles, path: Path, where: str, thresholds: Mapping[str, Ma
     if not isinstance(figures, dict):
         raise _DamagedError("'metrics' is no table")
     notes = data.get("notes", [])
+    task_name = str(data.get("name", ""))
     run.tasks.append(
         TaskRecord(
             step=step,
-            name=str(data.get("name", "")),
+            name=task_name,
             where=where,
             device=str(data.get("device", "")),
-            figures={name: _figure(name, figure, thresholds) for name, figure in figures.items()},
+            figures={
+                name.removeprefix(f"{task_name}_"): _figure(name, figure, thresholds)
+                for name, figure in figures.items()
+            },
             notes=tuple(str(note) for note in notes) if isinstance(notes, list) else (),
             resources=_part(data, "resources"),
             provenance=_part(data, "provenance"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import statistics
 from collections import Counter
 from collections.abc import Iterable
@@ -194,6 +195,15 @@ class RunReport:
             found |= own if isinstance(own, dict) else {}
         return dict(sorted(found.items()))
 
+    def changed(self) -> dict[str, Any]:
+        """Parameters that differ from their defaults, where the launcher told those."""
+        defaults = self.run.facts.get("defaults")
+        if not isinstance(defaults, dict):
+            return {}
+        return {
+            name: value for name, value in self.parameters().items() if name in defaults and value != defaults[name]
+        }
+
     def versions(self) -> dict[str, Any]:
         """Versions of the pipeline, the launcher and the libraries, and the code hash of each step."""
         told = self.run.facts.get("versions")
@@ -254,7 +264,7 @@ class RunReport:
         found: dict[str, list[str]] = {}
         for task in self.run.tasks:
             for note in task.notes:
-                found.setdefault(note, []).append(f"{task.step} {task.name}".strip())
+                found.setdefault(_general(note, task), []).append(f"{task.step} {task.name}".strip())
         return list(found.items())
 
 
@@ -287,6 +297,13 @@ def _issues(tasks: Iterable[TaskRecord]) -> list[Issue]:
         values = tuple((task.name, f"{format_value(f.value)} {f.unit}".strip()) for task, f in entries)
         issues.append(Issue(step, name, entries[0][1].status, values, bounds))
     return issues
+
+
+def _general(note: str, task: TaskRecord) -> str:
+    """Take the slice out of a note, so that one line tells what holds of many."""
+    if task.slice_id is None:
+        return note
+    return re.sub(rf"(?<![0-9A-Za-z]){re.escape(task.name)}(?![0-9A-Za-z])", "z*", note).removeprefix("z*: ")
 
 
 def _number(count: int, word: str) -> str:

@@ -76,7 +76,7 @@ def report_page(report: RunReport, *, verbose: bool = False, picture_mb: float =
         page.sections[-1].text(f"Pictures are shown with at most {side} pixels along a side.")
     truth_section(page, report)
     _cost(page.section("Time, memory and devices"), report)
-    page.section("Parameters").values(report.parameters(), header=("parameter", "value"))
+    _parameters(page.section("Parameters"), report)
     page.section("Versions").values(report.versions(), header=("part", "version"))
     if report.run.damaged:
         page.section("Files that could not be read").table(("file", "problem"), report.run.damaged)
@@ -278,6 +278,19 @@ def _thumbs(shown: Sequence[Picture], pictures: dict[Path, PictureData], *, larg
             f"<figcaption>{escape(_caption(picture))}</figcaption></figure>"
         )
     return f'<div class="thumbs{" large" if large else ""}">{"".join(parts)}</div>'
+
+
+def _parameters(section: Section, report: RunReport) -> None:
+    """Show what the user chose first; the rest unfolds."""
+    header = ("parameter", "value")
+    changed = report.changed()
+    if not changed:
+        section.values(report.parameters(), header=header)
+        return
+    section.text("These differ from their defaults.").values(changed, header=header)
+    rest = {name: value for name, value in report.parameters().items() if name not in changed}
+    table = Section("", "").values(rest, header=header).parts()
+    section.markup(f"<details><summary>{len(rest)} parameters at their defaults</summary>", *table, "</details>")
 
 
 def _caption(picture: Picture) -> str:

@@ -242,3 +242,25 @@ def test_staged_files_are_called_by_their_published_names(tmp_path: Path) -> Non
         "2/z01_crop_interface_metrics.json",
         "a/z01_crop_interface_metrics.json",
     ]
+
+
+def test_what_the_user_chose_comes_first(tmp_path: Path) -> None:
+    (tmp_path / "results").mkdir()
+    facts = tmp_path / "run.json"
+    facts.write_text(json.dumps({"parameters": {"a": 1, "b": 2}, "defaults": {"a": 1, "b": 3}}))
+    page, text, _ = report(tmp_path / "results", "--facts", str(facts))
+    assert page.index("<td>b</td>") < page.index("1 parameters at their defaults") < page.index("<td>a</td>")
+    assert "a = 1" in text
+
+
+def test_a_note_of_many_slices_is_one_line(tmp_path: Path) -> None:
+    for name in ("z01", "z02"):
+        figures = {f"{name}_tiles": {"value": 9}}
+        add_task(tmp_path / "results", "crop_interface", name, figures, (f"{name}: in/{name}.zarr is thin",))
+    add_task(tmp_path / "results", "stack_slices", "mouse", {}, ("mouse: whole",))
+    made = run_report(read_run(tmp_path / "results"))
+    assert made.notes() == [
+        ("in/z*.zarr is thin", ["crop_interface z01", "crop_interface z02"]),
+        ("mouse: whole", ["stack_slices mouse"]),
+    ]
+    assert list(made.run.tasks[0].figures) == ["tiles"]
