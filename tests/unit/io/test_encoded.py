@@ -66,13 +66,17 @@ def test_the_store_is_that_of_blocks(tmp_path: Path, way: str) -> None:
 
 
 def test_boxes_that_do_not_fit_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="do not fill"), writer(tmp_path / "a.ome.zarr") as store:
-        region = next(store.regions())
-        box = rows_of(region)[0]
-        store.write_encoded(region, [encode_box(store.plans[0], "none", box, np.zeros((13, 8, 20), np.float32))])
-    with pytest.raises(ValueError, match="whole chunks"), writer(tmp_path / "b.ome.zarr") as store:
-        box = (slice(0, 13), slice(0, 7), slice(0, 20))
-        encode_box(store.plans[0], "none", box, np.zeros((13, 7, 20), np.float32))
-    with pytest.raises(ValueError, match="block of shape"), writer(tmp_path / "c.ome.zarr") as store:
-        encode_box(store.plans[0], "none", rows_of(next(store.regions()))[0], np.zeros((13, 8, 19), np.float32))
+    store = writer(tmp_path / "a.ome.zarr")
+    region = next(store.regions())
+    box = rows_of(region)[0]
+    half = [encode_box(store.plans[0], "none", box, np.zeros((13, 8, 20), np.float32))]
+    with pytest.raises(ValueError, match="do not fill"):
+        store.write_encoded(region, half)
+    with pytest.raises(ValueError, match="whole chunks"):
+        encode_box(store.plans[0], "none", (box[0], slice(0, 7), box[2]), np.zeros((13, 7, 20), np.float32))
+    with pytest.raises(ValueError, match="block of shape"):
+        encode_box(store.plans[0], "none", box, np.zeros((13, 8, 19), np.float32))
+    with pytest.raises(ValueError, match="chunks of shape"):
+        encode_parts(store.plans[0], "none", box, np.zeros((1, 1, 1, *CHUNKS), np.float32), None)
+    store.abort()
     assert list(tmp_path.iterdir()) == []
