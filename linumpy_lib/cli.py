@@ -206,7 +206,10 @@ def execute(step: Step, argv: Sequence[str] | None = None) -> list[Path]:
     chosen, before = None, 0
     if len(step.devices) > 1:
         from linumpy_lib.device import get_device
+        from linumpy_lib.gpus import claim_gpu
 
+        if options.device in ("auto", "cuda"):
+            claim_gpu()
         chosen = get_device(options.device)
         if chosen.name not in step.devices:
             chosen = get_device("cpu")

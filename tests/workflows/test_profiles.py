@@ -26,6 +26,8 @@ EXPECTED: dict[str, dict[str, str]] = {
         "process.'withLabel:.*gpu'.accelerator": "1",
         "apptainer.envWhitelist": "'CUDA_VISIBLE_DEVICES'",
         "docker.envWhitelist": "'CUDA_VISIBLE_DEVICES'",
+        "docker.temp": "'/tmp'",
+        "process.'withLabel:.*gpu'.maxForks": "1",
     },
     "slurm": {
         "process.executor": "'slurm'",
