@@ -7,11 +7,11 @@ from pathlib import Path
 
 from linumpy_lib.acquisition.discovery import Acquisition, find_tiles
 from linumpy_lib.acquisition.mosaic import MosaicPlan, plan_mosaic
-from linumpy_lib.acquisition.raw_tile import TileFixes
 from linumpy_lib.acquisition.slice_shifts import estimate_shifts
 from linumpy_lib.acquisition.slice_tiles import SliceTiles, measure_slice
 from linumpy_lib.acquisition.steps.create_mosaic_grid import CreateMosaicGridParameters
 from linumpy_lib.acquisition.steps.estimate_xy_shifts import EstimateXyShiftsParameters
+from linumpy_lib.acquisition.tile_image import TileFixes
 from linumpy_lib.errors import PipelineError
 from linumpy_lib.io.slice_config import slice_name
 

@@ -286,8 +286,9 @@ def _eroded(lit: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
 
 
 def _likeness(seen: Sequence[Array], true: Sequence[Array], lit: npt.NDArray[np.bool_], motion: Array) -> float:
-    pairs = [(plane[lit], _warp(model, motion, plane.shape)[0][lit]) for plane, model in zip(seen, true, strict=True)]
-    return float(np.mean([pearson(a, b) for a, b in pairs]))
+    """Correlation of the mean planes, in which speckle hides less of what changes along depth."""
+    shown = _warp(np.mean(true, axis=0), motion, seen[0].shape)[0]
+    return pearson(np.mean(seen, axis=0)[lit], shown[lit])
 
 
 def pearson(a: Array, b: Array) -> float:

@@ -45,6 +45,18 @@ def test_a_mosaic_is_its_tiles_bit_for_bit(write_tile, tmp_path: Path, sharding:
     assert len(volume.provenance["inputs"]["tiles"]) == 64
 
 
+def test_threads_do_not_change_a_byte(write_tile, tmp_path: Path) -> None:
+    for place in ((0, 0), (1, 0), (0, 1), (2, 1)):
+        write_tile(*place, 1)
+    for resolution in ("-1", "4"):
+        stores = []
+        for threads in ("1", "3"):
+            words = ["--processes", threads, "--mosaic_resolution", resolution]
+            store = create(tmp_path, *words, out=f"{resolution}_{threads}") / "mosaic_grid_3d_z01.ome.zarr"
+            stores.append({p.relative_to(store): p.read_bytes() for p in store.rglob("*") if p.is_file()})
+        assert stores[0] == stores[1]
+
+
 def test_threads_and_sharding_do_not_change_the_digest(write_tile, tmp_path: Path) -> None:
     for x in range(3):
         write_tile(x, 0, 1)

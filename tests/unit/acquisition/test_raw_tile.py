@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from linumpy_lib.acquisition.discovery import find_tiles
-from linumpy_lib.acquisition.raw_tile import TileFixes, open_tile, read_tile, tile_shape
+from linumpy_lib.acquisition.raw_tile import open_tile
 from linumpy_lib.acquisition.slice_tiles import measure_slice, slice_stages
+from linumpy_lib.acquisition.tile_image import TileFixes, read_tile, tile_shape
 from linumpy_lib.errors import InputError
 
 
