@@ -18,7 +18,7 @@ Array = npt.NDArray[Any]
 Method = Literal["global", "affine", "motor"]
 
 # Correlations that differ by less are equal.
-_ALIKE = 1e-4
+_ALIKE = 1e-3
 # How far from the map a pair may be, in standard deviations of all pairs and pixels.
 _CLOSE, _CLOSE_PX = 4.0, 1.0
 
