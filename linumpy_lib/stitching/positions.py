@@ -21,7 +21,7 @@ _PRIOR = 0.05
 _FLOOR_PX = 0.04
 _ROUNDS = 40
 # Spread of tiles that is expected before any is seen, and how many pairs that counts for.
-_EXPECTED_SPREAD_PX, _EXPECTED_PAIRS = 1.0, 4
+_EXPECTED_SPREAD_PX, _EXPECTED_PAIRS = 1.0, 2
 # How well the pairs of a tile must agree on another place for it, to be believed against the model.
 _AGREE_PX = 1.0
 _CHANCES = 3
