@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from linumpy_lib.alignment.pair import DepthSearch
-from linumpy_lib.alignment.pair_folder import FIGURES, read_pair
+from linumpy_lib.alignment.pair_folder import pair_folders, read_pair
 from linumpy_lib.alignment.pair_links import Link, LinkRules, chosen_records, judge_link, on_canvas
 from linumpy_lib.alignment.placement import SliceFacts
 from linumpy_lib.alignment.plane_match import plan_depths
@@ -49,13 +49,6 @@ def require_canvas(volumes: dict[int, Volume], facts: dict[int, SliceFacts]) -> 
                 f"{volume.name}: was cut every {interval} um, but {volumes[first].name} every "
                 f"{facts[first].frame.interval_um} um; align all slices in one run"
             )
-
-
-def _pair_folders(paths: list[Path]) -> list[Path]:
-    found: list[Path] = []
-    for path in paths:
-        found += [path] if (path / FIGURES).exists() else sorted(p.parent for p in path.glob(f"*/{FIGURES}"))
-    return found
 
 
 def _canvas_motion(facts: SliceFacts, shape: tuple[int, ...]) -> Rigid:
@@ -105,11 +98,11 @@ def links(
         max_translation_px=parameters.stack_max_pairwise_translation,
         weigh=parameters.stack_confidence_weight_translations,
     )
-    by_hand = [] if manual is None else [read_pair(path) for path in _pair_folders([manual])]
+    by_hand = [] if manual is None else [read_pair(path) for path in pair_folders([manual])]
     if manual is not None and not by_hand:
         raise InputError(f"{manual}: holds no folder of a pair (slice_z<id>/transform.tfm and its figures); correct it")
     by_hand = [one if one.source.startswith("manual") else replace(one, source="manual") for one in by_hand]
-    records, notes = chosen_records([read_pair(path) for path in _pair_folders(pairs or [])], by_hand, list(facts))
+    records, notes = chosen_records([read_pair(path) for path in pair_folders(pairs or [])], by_hand, list(facts))
     links = []
     for record in records:
         fixed, moving = facts[record.fixed_id], facts[record.moving_id]

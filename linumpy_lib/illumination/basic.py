@@ -150,6 +150,7 @@ class _Solver:
         self.bases = [[cosine_basis(n, min(order, n)) for n in self.grid] for order in (FLAT_ORDER, DARK_ORDER)]
         self.flat, self.dark = np.ones(height * width), np.zeros(height * width)
         self.shrink = np.ones((min(FLAT_ORDER, height), min(FLAT_ORDER, width)))
+        self.shrink_dark = np.ones((min(DARK_ORDER, height), min(DARK_ORDER, width)))
         self.spread = np.inf
 
     def run(self, max_iterations: int, believed: float) -> BasicFit:
@@ -177,8 +178,9 @@ class _Solver:
             if iteration == _PLAIN and not np.isfinite(self.spread):
                 # fixed from here on: a scale that follows the fit would keep it from coming to rest
                 self.spread = self._typical(residual)
-            self._fit_fields(trust)
-            self._fit_baselines(trust)
+            weighted = trust * self.data
+            self._fit_fields(trust, weighted)
+            self._fit_baselines(trust, weighted)
             change = float(np.abs(self.flat - previous).max())
             if change < _TOLERANCE and np.isfinite(self.spread):
                 return iteration, True
@@ -186,15 +188,20 @@ class _Solver:
 
     def _trust(self) -> tuple[Any, Any]:
         """Weights of iteratively reweighted least squares, and residuals relative to the prediction."""
-        base, flat = self.device.to_device(self.baseline)[:, None], self.device.to_device(self.flat)[None, :]
-        residual = self.data - base * flat
+        base = self.device.to_device(self.baseline)[:, None]
+        predicted = base * self.device.to_device(self.flat)[None, :]
+        residual = self.data - predicted
         if self.darkfield:
-            residual = residual - self.device.to_device(self.dark)[None, :]
-        relative = self.device.xp.abs(residual) / (base * flat)
-        trust = 1 / ((relative + _EPSILON) * base)
+            residual -= self.device.to_device(self.dark)[None, :]
+        relative = self.device.xp.abs(residual)
+        relative /= predicted
+        # in place where possible: this is where the time goes
+        trust = relative + _EPSILON
+        trust *= base
         if np.isfinite(self.spread):
-            trust = trust / (relative * (1 / self.spread) + 1)
-        return (trust if self.weights is None else trust * self.weights), relative
+            trust *= relative * (1 / self.spread) + 1
+        trust = (1 if self.weights is None else self.weights) / trust
+        return trust, relative
 
     def _typical(self, relative: Any) -> float:
         sample = self.device.to_numpy(relative[:, ::_SAMPLE])
@@ -202,11 +209,11 @@ class _Solver:
             sample = sample[self.device.to_numpy(self.weights[:, ::_SAMPLE]) > 0]
         return max(float(np.median(sample)), _EPSILON) if sample.size else _EPSILON
 
-    def _fit_fields(self, trust: Any) -> None:
+    def _fit_fields(self, trust: Any, weighted: Any) -> None:
         """Fit slope, and intercept, of every pixel over the images' baselines."""
         powers = self.device.to_device(np.stack([self.baseline**2, self.baseline, np.ones_like(self.baseline)]))
         bb, b, one = self._down(powers @ trust)
-        b_data, data = self._down(powers[1:] @ (trust * self.data))
+        b_data, data = self._down(powers[1:] @ weighted)
         known = bb > 1e-4 * bb.max()
         if not self.darkfield:
             self._set_flat(np.where(known, (b_data - self.dark * b) / np.where(known, bb, 1), self.flat))
@@ -218,10 +225,10 @@ class _Solver:
         self._set_dark(intercept, np.where(known, determinant / np.where(known, bb, 1), 0))
         self._set_flat(np.where(known, (b_data - self.dark * b) / np.where(known, bb, 1), self.flat))
 
-    def _fit_baselines(self, trust: Any) -> None:
+    def _fit_baselines(self, trust: Any, weighted: Any) -> None:
         fields = self.device.to_device(np.stack([self.flat**2, self.flat * self.dark, self.flat], axis=1))
         ff, fd, _ = self._down(trust @ fields).T
-        f_data = self._down((trust * self.data) @ fields[:, 2:])[:, 0]
+        f_data = self._down(weighted @ fields[:, 2:])[:, 0]
         self.baseline = np.maximum((f_data - fd) / np.where(ff > 0, ff, 1), _SMALLEST_BASELINE)
 
     def _down(self, array: Any) -> Float64:
@@ -244,17 +251,21 @@ class _Solver:
         self.flat = field / field.mean()
 
     def _set_dark(self, intercept: Float64, evidence: Float64) -> None:
-        """Fit few cosines to the intercepts, weighted by what each pixel knows about its own."""
+        dark = self._field(self._coefficients(self._smooth_dark(intercept, evidence), 1) * self.shrink_dark, 1)
+        self.dark = np.clip(dark, 0, None if self.bound is None else self.bound)
+
+    def _smooth_dark(self, intercepts: Float64, evidence: Float64) -> Float64:
+        """Fit few cosines to intercepts (..., pixels), weighted by what each pixel knows about its own."""
         along_y, along_x = self.bases[1]
-        atoms = (along_y[:, None, :, None] * along_x[None, :, None, :]).reshape(-1, len(intercept))
+        atoms = (along_y[:, None, :, None] * along_x[None, :, None, :]).reshape(-1, intercepts.shape[-1])
         weighted = atoms * evidence
-        values = np.linalg.lstsq(weighted @ atoms.T, weighted @ intercept, rcond=1e-8)[0]
-        dark: Float64 = values @ atoms
+        dark: Float64 = np.linalg.lstsq(weighted @ atoms.T, weighted @ intercepts.T, rcond=1e-8)[0].T @ atoms
         variance = float(self.flat.var())
         if variance > _FLAT_VARIANCE:
             # D + c F with b - c explains the data as well as D with b: take the flattest dark field
-            dark = dark - self.flat * (float(np.cov(dark, self.flat)[0, 1]) / variance)
-        self.dark = np.clip(dark, 0, None if self.bound is None else self.bound)
+            centred = self.flat - self.flat.mean()
+            dark = dark - np.multiply.outer(dark @ centred / (variance * len(centred)), self.flat)
+        return dark
 
     def _believe(self, believed: float) -> None:
         """Shrink each cosine by how much the tiles disagree on it."""
@@ -265,12 +276,27 @@ class _Solver:
             residual = residual - self.device.to_device(self.dark)[None, :]
         membership = np.zeros((self.tiles, len(self.labels)), np.float32)
         membership[self.labels, np.arange(len(self.labels))] = 1
-        influence = self._down(self.device.to_device(membership) @ (trust * residual * base))
-        weight = self._down(self.device.to_device((self.baseline**2)[None, :]) @ trust)[0]
-        scores = self._coefficients(influence / np.where(weight > 0, weight, np.inf), 0)
+        tiles = self.device.to_device(membership)
+        powers = self.device.to_device(np.stack([self.baseline**2, self.baseline, np.ones_like(self.baseline)]))
+        bb, b, one = self._down(powers @ trust)
+        along, level = self._down(tiles @ (trust * residual * base)), self._down(tiles @ (trust * residual))
+        safe = np.where(bb > 0, bb, np.inf)
+        self.shrink = self._shrinkage(self._coefficients(along / safe, 0), self._coefficients(self.flat, 0), believed)
+        self.shrink[0, 0] = 1
+        if self.darkfield:
+            determinant = bb * one - b * b
+            known = determinant > 1e-6 * bb * one
+            influence = np.where(known, (bb * level - b * along) / np.where(known, determinant, 1), 0)
+            smooth = self._smooth_dark(influence, np.where(known, determinant / safe, 0))
+            self.shrink_dark = self._shrinkage(
+                self._coefficients(smooth, 1), self._coefficients(self.dark, 1), believed
+            )
+
+    def _shrinkage(self, scores: Float64, values: Float64, believed: float) -> Float64:
+        """Tell how much of coefficients (ky, kx) to believe, given the influence (tiles, ky, kx) of each tile."""
         variance = (scores**2).sum(axis=0) * self.tiles / max(1, self.tiles - 1)
-        squared = self._coefficients(self.flat, 0) ** 2
+        squared = values**2
         with np.errstate(divide="ignore", invalid="ignore"):
             shrink = 1 - believed**2 * variance / squared
-        self.shrink = np.where(squared > 0, np.clip(shrink, 0, 1), 0)
-        self.shrink[0, 0] = 1
+        result: Float64 = np.where(squared > 0, np.clip(shrink, 0, 1), 0)
+        return result
