@@ -72,7 +72,7 @@ class Nextflow:
         program = launcher()
         assert program is not None
         done = subprocess.run(
-            [program, *words], cwd=self.folder, env=self.env, capture_output=True, text=True, timeout=300, check=False
+            [program, *words], cwd=self.folder, env=self.env, capture_output=True, text=True, timeout=900, check=False
         )
         return Run(done.returncode, done.stdout + done.stderr, self.folder)
 

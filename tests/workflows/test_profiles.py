@@ -28,7 +28,7 @@ EXPECTED = {
     "slurm": {
         "process.executor": "'slurm'",
         "process.'withName:.*'.maxForks": "0",
-        "process.resourceLimits": "[cpus:1024, memory:'16 TB', time:'30d']",
+        "process.resourceLimits": "[cpus:1024, memory:'16 TB', time:'30 d']",
     },
     "apptainer": {
         "apptainer.enabled": "true",

@@ -22,7 +22,7 @@ SMALL = {
     "missing_slices": "11",
 }
 SIMULATED = (
-    *("-profile", "cpu", "--input", "simulate", "--subject_name", "brain one"),
+    *("-profile", "cpu", "--input", "simulate", "--subject_name", "brain_one"),
     *(word for name, value in SMALL.items() for word in (f"--simulate_oct_{name}", value)),
 )
 
@@ -77,7 +77,7 @@ def test_the_volume_has_its_depth_and_its_slices(done: tuple[Nextflow, Run]) -> 
 def test_the_report_tells_every_slice(done: tuple[Nextflow, Run]) -> None:
     nextflow, _run = done
     report = json.loads((nextflow.folder / "results" / "reconstruct" / "brain_one_quality_report.json").read_text())
-    states = {row["slice"]: row["state"] for row in report["slices"]}
+    states = {row["slice_id"]: row["state"] for row in report["slices"]}
     assert states[9] == "excluded"
     assert states[11] in ("interpolated", "gap")
     assert [states[k] for k in (10, 12, 13)] == ["used"] * 3
