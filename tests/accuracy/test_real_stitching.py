@@ -36,9 +36,10 @@ def test_brain_section_beats_its_registered_positions(tmp_path: Path) -> None:
     ours, theirs, stage = (
         overlap_correlations(corrected, positions, pairs) for positions in (found, mosaic.registered, mosaic.stage)
     )
-    assert metrics["positions_method"]["value"] == "global"
+    assert metrics["positions_method"]["value"] in ("global", "affine")
     assert metrics["seam_visibility"]["value"] <= 1.05
     assert len(pairs) == 24
+    assert metrics["pairs_measured"]["value"] >= 20
     assert np.isfinite(ours).all()
     assert ours.mean() > theirs.mean()
     assert (ours >= theirs - 0.01).mean() >= 0.9

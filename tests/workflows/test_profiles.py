@@ -32,7 +32,7 @@ EXPECTED: dict[str, dict[str, str]] = {
     "slurm": {
         "process.executor": "'slurm'",
         "process.'withName:.*'.maxForks": "0",
-        "process.resourceLimits": "[cpus:1024, memory:'16 TB', time:'30d']",
+        "process.resourceLimits": "[cpus:1024, memory:'16 TB', time:'30 d']",
     },
     "apptainer": {
         "apptainer.enabled": "true",
@@ -46,22 +46,16 @@ EXPECTED: dict[str, dict[str, str]] = {
         "process.container": f"'linumpy-pipeline:{__version__}'",
         "process.beforeScript": "''",
     },
-    "demo": {"params.workflow": "'anisotropy'", "params.input": "'simulate'", "params.output": "'demo_results'"},
+    "demo": {
+        "params.workflow": "'preprocess,reconstruct,anisotropy'",
+        "params.input": "'simulate'",
+        "params.output": "'demo_results'",
+    },
     "test": {"params.workflow": "'anisotropy'", "params.input": "'simulate'", "params.simulate_shape": "'32,40,48'"},
     "debug": {"cleanup": "false", "process.debug": "true"},
-    "conservative": {
-        "params.apply_rotation_only": "true",
-        "params.skip_error_transforms": "true",
-        "params.use_expected_z_overlap": "true",
-        "params.stack_accumulate_translations": "false",
-    },
-    "aggressive": {
-        "params.apply_rotation_only": "false",
-        "params.skip_error_transforms": "false",
-        "params.use_expected_z_overlap": "false",
-        "params.stack_max_pairwise_translation": "50",
-    },
-    "minimal": {"params.apply_pairwise_transforms": "false", "params.correct_bias_field": "false"},
+    "conservative": {"params.stack_accumulate_translations": "false", "params.transform_confidence_high": "0.6"},
+    "aggressive": {"params.use_expected_z_overlap": "false", "params.stack_max_pairwise_translation": "50"},
+    "minimal": {"params.apply_pairwise_transforms": "false", "params.stack_smooth_window": "0"},
     "anisotropy_seed": {
         "params.anisotropy_gradient": "'sobel'",
         "params.anisotropy_rho": "1.0",
@@ -86,7 +80,14 @@ def combinations() -> list[str]:
     found += [[device, "slurm", container] for device in ("cpu", "gpu") for container in CONTAINERS]
     found += [["apptainer", "slurm", "gpu"], ["gpu", "slurm", "docker", "debug"], ["debug", "apptainer", "gpu"]]
     found += [["gpu", "slurm", "apptainer", name] for name in CHOICES]
-    found += [["demo", "cpu"], ["cpu", "demo"], ["test", "cpu", "docker"], ["test", "gpu", "slurm", "debug"]]
+    found += [
+        ["demo", "cpu"],
+        ["cpu", "demo"],
+        ["cpu", "conservative"],
+        ["demo", "cpu", "minimal"],
+        ["test", "cpu", "docker"],
+        ["test", "gpu", "slurm", "debug"],
+    ]
     return sorted({",".join(names) for names in found})
 
 

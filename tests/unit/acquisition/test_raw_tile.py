@@ -148,6 +148,14 @@ def test_a_folder_in_place_of_a_file(write_tile, folder: Path) -> None:
         open_tile(folder)
 
 
+def test_a_wrong_index_is_no_slice_of_a_million_holes(write_tile, tmp_path: Path) -> None:
+    for place in ((0, 0), (99999, 20)):
+        write_tile(*place, 4)
+    acquisition = find_tiles(tmp_path / "raw")
+    with pytest.raises(InputError, match=r"2 tiles of slice 4 span a grid of 100000 x 21"):
+        measure_slice(4, acquisition.slice_tiles(4))
+
+
 def test_tiles_of_a_slice_must_agree(write_tile, tmp_path: Path) -> None:
     for x in range(3):
         write_tile(x, 0, 4)
