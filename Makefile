@@ -53,9 +53,12 @@ bench:  ## every benchmark in bench/: tables here, JSON in bench/results/
 	done
 
 .PHONY: bench-gpu
-bench-gpu:  ## the benchmark of a CUDA device against the CPU; ARGS='--device mps' for Apple's
+bench-gpu:  ## the benchmarks of a CUDA device against the CPU: tables here, JSON in bench/results/
 	@$(SETUP) dev gpu
-	@$(BIN)/python -m bench.gpu_anisotropy --json bench/results/gpu_anisotropy.json $(ARGS)
+	@failed=; for script in bench/gpu_*.py; do \
+	    name=$$(basename "$$script" .py); \
+	    $(BIN)/python -m "bench.$$name" --json "bench/results/$$name.json" $(ARGS) || failed="$$failed $$name"; \
+	done; [[ -z $$failed ]] || { echo "bench-gpu: failed:$$failed" >&2; exit 1; }
 
 .PHONY: params
 params: setup  ## regenerate conf/params.config, nextflow_schema.json and docs/parameters.md

@@ -6,6 +6,7 @@
 include { SIMULATE_FIBRES } from './modules/simulation/simulate_fibres'
 include { SIMULATE_OCT } from './modules/simulation/simulate_oct'
 include { PREPROCESS } from './workflows/preprocess'
+include { RECONSTRUCT } from './workflows/reconstruct'
 include { ANISOTROPY } from './workflows/anisotropy'
 
 workflow {
@@ -47,6 +48,18 @@ workflow {
         PREPROCESS(volumes, steps, plan.device, plan.values.use_old_folder_structure, wanted)
         published = published.mix(PREPROCESS.out.published)
     }
+    // channel: [ folder String below the output directory, file or store Path ], copied by the head process
+    results = Channel.empty()
+    if (plan.chain.contains('reconstruct')) {
+        mosaics = plan.mosaics ? Channel.fromList(plan.mosaicItems) : PREPROCESS.out.mosaics
+        // channel: [ meta Map(id), shifts Path, slice config Path or empty List ]
+        tables = plan.mosaics
+            ? Channel.of(plan.tables)
+            : PREPROCESS.out.shifts.join(PREPROCESS.out.config, remainder: true).map { meta, shifts, config -> tuple(meta, shifts, config ?: []) }
+        RECONSTRUCT(mosaics, tables, plan.reconstruction, plan.device, plan.values, [plan.file('atlas_template'), plan.file('atlas_annotation')], plan.file('manual_transforms_dir'))
+        results = results.mix(RECONSTRUCT.out.published.map { folder, path -> tuple("reconstruct/${folder}".toString(), path) })
+        volumes = RECONSTRUCT.out.volume
+    }
     if (plan.chain.contains('anisotropy')) {
         steps = plan.steps('compute_anisotropy', 'gather_anisotropy', 'export_npz', 'report_anisotropy')
         ANISOTROPY(volumes, steps, plan.device, plan.values.anisotropy_slabs, plan.values.anisotropy_npz)
@@ -55,5 +68,6 @@ workflow {
 
     end = new RunEnd(plan, workflow)
     published.subscribe { folder, path -> end.expect(folder, path) }
+    results.subscribe { folder, path -> end.publish(folder, path) }
     workflow.onComplete { log.info(end.close()) }
 }

@@ -9,37 +9,26 @@ the results once, from the rate that a copy of the results reaches in the same r
 from __future__ import annotations
 
 import argparse
-import time
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from bench.measure import write_json
+from bench.measure import fastest, write_json
 
 TARGET_S = {512: 1.0}
-
-
-def _fastest(function: Callable[[], Any], repeat: int) -> float:
-    function()  # compiles and allocates
-    seconds = []
-    for _ in range(repeat):
-        start = time.perf_counter()
-        function()
-        seconds.append(time.perf_counter() - start)
-    return min(seconds)
 
 
 def main() -> None:
     """Run the table."""
     from linumpy_lib.anisotropy import AnisotropyPlan, allocate_block, anisotropy_block
     from linumpy_lib.device import get_device
+    from linumpy_lib.threads import available_threads
 
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--device", default="cuda", choices=["cuda", "mps", "cpu"])
     parser.add_argument("--sizes", default="256,512", help="edge lengths, separated by commas")
     parser.add_argument("--repeat", type=int, default=5)
-    parser.add_argument("--threads", type=int, default=2, help="threads of the CPU kernel")
+    parser.add_argument("--threads", type=int, default=available_threads(), help="threads of the CPU kernel")
     parser.add_argument("--json", metavar="PATH")
     options = parser.parse_args()
     device = get_device(options.device)
@@ -51,17 +40,17 @@ def main() -> None:
         volume = np.random.default_rng(0).random((size, size, size), dtype=np.float32)
         plan = AnisotropyPlan()
         ours = allocate_block((size, size, size), plan)
-        on_device = _fastest(
+        on_device = fastest(
             lambda volume=volume, plan=plan, ours=ours: anisotropy_block(volume, whole, plan, device=device, out=ours),
             options.repeat,
         )
         moved = volume.nbytes + 25 * volume.size
         source = device.to_device(np.zeros(25 * volume.size // 4, np.float32))
         # one element back to the host waits for the copy
-        copy = _fastest(lambda source=source: device.to_numpy((source + 0)[:1]), options.repeat)
+        copy = fastest(lambda source=source: device.to_numpy((source + 0)[:1]), options.repeat)
         limit = moved / (2 * 25 * volume.size / copy)
         expected = allocate_block((size, size, size), plan)
-        cpu = _fastest(
+        cpu = fastest(
             lambda volume=volume, plan=plan, expected=expected: anisotropy_block(
                 volume, whole, plan, threads=options.threads, out=expected
             ),

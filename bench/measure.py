@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import resource
 import subprocess
 import sys
 import time
@@ -12,6 +11,8 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
+
+from linumpy_lib.usage import cpu_seconds, peak_rss_mb
 
 _CHILD = "import sys; from bench.measure import _child; _child(*sys.argv[1:])"
 
@@ -54,6 +55,12 @@ def measure_inside(function: Callable[[], Any]) -> tuple[float, float]:
     return time.perf_counter() - wall, time.process_time() - cpu
 
 
+def fastest(function: Callable[[], Any], repeat: int) -> float:
+    """Wall seconds of the fastest of `repeat` calls, after one that compiles and allocates."""
+    function()
+    return min(measure_inside(function)[0] for _ in range(repeat))
+
+
 def _run(target: str, arguments: dict[str, Any]) -> Measurement:
     root = Path(__file__).resolve().parent.parent
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(root), os.environ.get("PYTHONPATH", "")])}
@@ -78,18 +85,7 @@ def _child(target: str, arguments: str) -> None:
 
     module, _, name = target.partition(":")
     result = getattr(importlib.import_module(module), name)(**json.loads(arguments))
-    own, children = resource.getrusage(resource.RUSAGE_SELF), resource.getrusage(resource.RUSAGE_CHILDREN)
-    cpu = own.ru_utime + own.ru_stime + children.ru_utime + children.ru_stime
-    print(json.dumps({"cpu_s": cpu, "peak_mb": max(_peak_mb(), children.ru_maxrss / 1024), "result": result}))
-
-
-def _peak_mb() -> float:
-    """Peak resident memory of this process; ru_maxrss would include what the parent held when it started us."""
-    status = Path("/proc/self/status")
-    if status.is_file():
-        line = next(line for line in status.read_text(encoding="ascii").splitlines() if line.startswith("VmHWM"))
-        return int(line.split()[1]) / 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1 << 20 if sys.platform == "darwin" else 1 << 10)
+    print(json.dumps({"cpu_s": cpu_seconds(), "peak_mb": peak_rss_mb(), "result": result}))
 
 
 def write_json(path: str | Path, rows: list[dict[str, Any]]) -> None:

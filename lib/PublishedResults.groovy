@@ -1,6 +1,9 @@
 import java.nio.file.Files
 import java.nio.file.Path
 import java.nio.file.StandardCopyOption
+import java.util.concurrent.Executors
+import java.util.concurrent.ExecutorService
+import java.util.concurrent.TimeUnit
 
 /**
  * The finished results of a run and their published copies.
@@ -13,6 +16,8 @@ class PublishedResults {
     private final Path output
     private final boolean links
     private final List<Map> results = Collections.synchronizedList([])
+    private final List<String> faults = Collections.synchronizedList([])
+    private final ExecutorService copying = Executors.newFixedThreadPool(2)
 
     /** @param links true when files are published as hard links */
     PublishedResults(Path output, boolean links) {
@@ -22,7 +27,26 @@ class PublishedResults {
 
     /** Notes a finished result: its folder below the output directory and the file or store in the task's work directory. */
     void add(String folder, Path source) {
-        results << [source: source, target: output.resolve(folder).resolve(source.fileName.toString())]
+        results << [source: source, target: output.resolve(folder).normalize().resolve(source.fileName.toString())]
+    }
+
+    /**
+     * Copies a finished result in the background, unless its copy is there already and as old as the original.
+     *
+     * For results whose folder is known to the workflow alone, which `publishDir` would need a second list for.
+     */
+    void publish(String folder, Path source) {
+        add(folder, source)
+        final target = output.resolve(folder).normalize().resolve(source.fileName.toString())
+        copying.submit({
+            try {
+                if (difference(source, target) || times(source) != times(target)) {
+                    replace(source, target)
+                }
+            } catch (IOException fault) {
+                faults << "${target}: cannot be written (${fault.message})".toString()
+            }
+        } as Runnable)
     }
 
     /** Where the results lie. */
@@ -32,8 +56,10 @@ class PublishedResults {
 
     /** Repairs incomplete copies; returns [repaired: List<Path>, problems: List<String>]. */
     Map verify() {
+        copying.shutdown()
+        copying.awaitTermination(7, TimeUnit.DAYS)
         final repaired = []
-        final problems = []
+        final problems = faults.collect()
         results.sort(false) { it.target }.each { Map result ->
             if (!difference(result.source, result.target)) {
                 return
@@ -79,6 +105,10 @@ class PublishedResults {
 
     private static Map<String, Long> sizes(Path root) {
         return Fingerprint.files(root).collectEntries { Path file -> [root.relativize(file).toString(), Files.size(file)] }
+    }
+
+    private static Map<String, Long> times(Path root) {
+        return Fingerprint.files(root).collectEntries { Path file -> [root.relativize(file).toString(), Files.getLastModifiedTime(file).toMillis()] }
     }
 
     /** Copies beside the target first, so that the name never stands for half a result. */

@@ -17,6 +17,7 @@ class RunEnd {
         this.workflow = workflow
         record = new RunRecord(plan.output)
         record.parameters(plan.values)
+        FailedSlices.allow(plan.values.max_failed_slices as int)
         results = new PublishedResults(plan.output, plan.values.publish_mode == 'link')
     }
 
@@ -25,8 +26,14 @@ class RunEnd {
         results.add(folder, source)
     }
 
+    /** Publishes a finished result in a folder of the output directory, at once and in the background. */
+    void publish(String folder, Path source) {
+        results.publish(folder, source)
+    }
+
     /** Returns the text for the user; the run's exit status is not 0 when a result is missing. */
     String close() {
+        record.failedSlices(FailedSlices.all)
         if (!workflow.success) {
             return RunSummary.failure(workflow, plan.volumes)
         }

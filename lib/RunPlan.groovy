@@ -24,6 +24,7 @@ class RunPlan {
     final List<String> problems
 
     private final File project
+    private final Object found
 
     /**
      * @param params      the parameters of the run
@@ -38,9 +39,9 @@ class RunPlan {
         values = check.values
         chain = new WorkflowChain(text('workflow'))
         output = Paths.get(text('output') ?: '.').toAbsolutePath().normalize()
-        final found = simulated ? null : inputs()
+        found = simulated ? null : inputs()
         volumes = found ? found.volumes : []
-        problems = check.problems + chain.problems + (found ? found.problems : []) + outputProblems()
+        problems = check.problems + chain.problems + (found ? found.problems : []) + simulationProblems() + outputProblems()
     }
 
     /** True when the input is made by the pipeline itself. */
@@ -51,6 +52,11 @@ class RunPlan {
     /** True when the run begins with raw tiles. */
     boolean isRaw() {
         return chain.first == 'preprocess'
+    }
+
+    /** True when the run begins with mosaics. */
+    boolean isMosaics() {
+        return chain.first == 'reconstruct'
     }
 
     /** Name of the simulated volume or acquisition. */
@@ -73,9 +79,37 @@ class RunPlan {
         return names.collectEntries { String name -> [name, step(name)] }
     }
 
+    /** What the processes of the workflow reconstruct need to know of their steps. */
+    Map<String, Map<String, String>> getReconstruction() {
+        return steps(
+            'resample_mosaic_grid', 'fix_focal_curvature', 'fix_illumination', 'estimate_global_transform', 'stitch_slice',
+            'correct_beam_profile', 'crop_interface', 'compensate_attenuation', 'measure_slice', 'match_slices', 'normalize_slice',
+            'analyze_shifts', 'detect_rehoming', 'align_common_space', 'interpolate_slice', 'finalise_interpolation',
+            'register_pair', 'stack_slices', 'correct_bias_field', 'align_to_ras',
+        )
+    }
+
     /** Volumes as channel items: [meta Map(id), path, fingerprint]. */
     List<List> getItems() {
         return volumes.collect { Map volume -> [[id: volume.id], volume.path, Fingerprint.of(volume.path as Path)] }
+    }
+
+    /** Mosaics as channel items: [meta Map(id, slice), path, fingerprint]. */
+    List<List> getMosaicItems() {
+        final id = volumes.first().id
+        return (found as InputMosaics).mosaics.collect { long slice, Path path ->
+            [[id: id, slice: RawTiles.name(slice)], path, Fingerprint.of(path)]
+        }
+    }
+
+    /** The tables that come with the mosaics: [meta Map(id), shifts Path, slice config Path or an empty list]. */
+    List<Object> getTables() {
+        return [[id: volumes.first().id], (found as InputMosaics).shifts, (found as InputMosaics).config ?: []]
+    }
+
+    /** A file that a parameter names, as a path for a process; an empty list when it names none. */
+    Object file(String parameter) {
+        return text(parameter) ? Paths.get(text(parameter)).toAbsolutePath().normalize() : []
     }
 
     /** The text of `--help` or `--help NAME`. */
@@ -98,8 +132,8 @@ class RunPlan {
         }
         if (!problems) {
             final words = ['workflow', 'input', 'output', 'subject_name', 'anisotropy_slabs', 'anisotropy_channel', 'use_old_folder_structure',
-                'axial_resolution', 'mosaic_resolution', 'sharding_factor', 'preprocess'].
-               
+                'axial_resolution', 'mosaic_resolution', 'sharding_factor', 'preprocess', 'shifts_xy', 'slice_config', 'resolution',
+                'registration_slicing_interval_mm'].
                 collectMany { String name -> ["--${name}".toString(), text(name)] }
             final found = HeadCheck.run(project, words)
             lines << found.text
@@ -127,11 +161,38 @@ class RunPlan {
         return values[name] == null ? '' : values[name].toString()
     }
 
-    /** What `--input` names: raw tiles or volumes; [volumes: List<Map>, problems: List<String>]. */
+    /** What `--input` names: raw tiles, mosaics or volumes; [volumes: List<Map>, problems: List<String>]. */
     private Object inputs() {
+        if (mosaics) {
+            return new InputMosaics(text('input'), text('subject_name'), text('shifts_xy'), text('slice_config'))
+        }
         return raw
             ? new InputAcquisition(text('input'), text('subject_name'), values.use_old_folder_structure as boolean)
             : new InputVolumes(text('input'), text('subject_name'))
+    }
+
+    private List<String> simulationProblems() {
+        if (simulated && mosaics) {
+            return ['--input: simulate makes raw tiles or volumes, no mosaics; use --workflow preprocess,reconstruct']
+        }
+        return simulated && raw ? simulatedSizes() : []
+    }
+
+    /** What the steps have to know of a simulated acquisition is taken from the simulation, unless the user tells otherwise. */
+    private List<String> simulatedSizes() {
+        final pairs = [['simulate_oct_axial_um', 'axial_resolution', 1], ['simulate_oct_interval_um', 'registration_slicing_interval_mm', 1000]]
+        return pairs.findAll { from, to, factor -> differ(from as String, to as String, factor as int) }.collect { from, to, factor ->
+            final value = (text(from as String) as BigDecimal) / (factor as int)
+            if (text(to as String) == schema.parameters[to].default.toString()) {
+                values[to as String] = value
+                return null
+            }
+            return "--${to}: is ${values[to]}, but --${from} is ${values[from]}; leave one of them out".toString()
+        }.findAll()
+    }
+
+    private boolean differ(String first, String second, int factor) {
+        return Math.abs((text(first) as double) - factor * (text(second) as double)) > 1e-6
     }
 
     private List<String> outputProblems() {

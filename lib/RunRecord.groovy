@@ -4,7 +4,7 @@ import groovy.json.JsonSlurper
 import java.nio.file.Files
 import java.nio.file.Path
 
-/** Writes down what ran: `params.json` and `versions.json` in `pipeline_info/`. */
+/** Writes down what ran: `params.json`, `versions.json` and, if there are any, `failed_slices.json` in `pipeline_info/`. */
 class RunRecord {
 
     private final Path folder
@@ -35,8 +35,17 @@ class RunRecord {
         ])
     }
 
-    private void write(String name, Map content) {
-        final text = JsonOutput.prettyPrint(JsonOutput.toJson(new TreeMap(content)))
+    /** The slices that the run lost and why; what an earlier run wrote is taken away when there are none. */
+    void failedSlices(List<Map> failed) {
+        if (failed) {
+            write('failed_slices.json', failed)
+        } else {
+            Files.deleteIfExists(folder.resolve('failed_slices.json'))
+        }
+    }
+
+    private void write(String name, Object content) {
+        final text = JsonOutput.prettyPrint(JsonOutput.toJson(content instanceof Map ? new TreeMap(content) : content))
         folder.resolve(name).toFile().setText(text + '\n', 'UTF-8')
     }
 }

@@ -3,7 +3,7 @@ import java.nio.file.Path
 /** What the user reads when a run has ended. */
 class RunSummary {
 
-    private static final Map<String, String> KINDS = [html: 'report', png: 'picture', zip: 'volume', json: 'table', csv: 'table', npz: 'table']
+    private static final Map<String, String> KINDS = [html: 'report', png: 'picture', zip: 'volume', json: 'table', csv: 'table', npz: 'table', txt: 'table']
     private static final int MOST = 12
     private static final List<String> ORDER = ['input', 'volume', 'map', 'table', 'picture', 'report']
 
@@ -18,6 +18,10 @@ class RunSummary {
             if (paths.size() > MOST) {
                 lines << "  ${kind.padRight(8)} … and ${paths.size() - MOST} more in ${paths.last().parent}"
             }
+        }
+        if (FailedSlices.all) {
+            lines << "  without ${FailedSlices.slices.join(', ')}: failed, and --max_failed_slices is ${FailedSlices.allowed}"
+            lines.addAll(lost())
         }
         repaired.each { Path path -> lines << "  ${path} was incomplete and has been copied again" }
         return lines.join('\n')
@@ -47,8 +51,19 @@ class RunSummary {
         if (folder) {
             lines << "  folder  ${folder}"
         }
+        if (FailedSlices.all) {
+            final count = FailedSlices.slices.size()
+            lines << "  slices  ${FailedSlices.slices.join(', ')} failed, and --max_failed_slices is ${FailedSlices.allowed}"
+            lines.addAll(count > 1 ? lost() : [])
+            lines << "To go on without ${count == 1 ? 'it' : 'them'}, add --max_failed_slices ${count}; the report will say so."
+        }
         lines << 'When the cause is removed, run the same command again with -resume: finished tasks are not repeated.'
         return lines.join('\n')
+    }
+
+    /** One line for each slice that the run lost. */
+    private static List<String> lost() {
+        return FailedSlices.all.collect { Map one -> "          ${one.slice} in ${one.step}: ${one.reason}".toString() }
     }
 
     /** The `error: …` lines of a step script; what Nextflow found wrong when there are none. */

@@ -13,8 +13,11 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-STEP_CHOICES = ("use_old_folder_structure", "axial_resolution", "mosaic_resolution", "sharding_factor", "preprocess")
-"""Parameters of steps that change the plan."""
+STEP_CHOICES = (
+    *("use_old_folder_structure", "axial_resolution", "mosaic_resolution", "sharding_factor", "preprocess"),
+    *("shifts_xy", "slice_config", "resolution", "registration_slicing_interval_mm"),
+)
+"""Parameters that change the plan."""
 
 
 def check_run(
@@ -66,6 +69,10 @@ def check_run(
             from linumpy_lib.acquisition.check import check_acquisition
 
             lines, wrong, size = check_acquisition(path, choices or {})
+        elif first == "reconstruct":
+            from linumpy_lib.alignment.check import check_mosaics
+
+            lines, wrong, size = check_mosaics(path, choices or {})
         else:
             continue
         plan += lines

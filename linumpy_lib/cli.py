@@ -23,6 +23,7 @@ from linumpy_lib.params import as_json, fields, suggest, to_text, unit
 from linumpy_lib.provenance import code_hash, provenance
 from linumpy_lib.step import STUB_SIZE, Step, Task
 from linumpy_lib.threads import available_threads
+from linumpy_lib.usage import Usage
 
 VOLUME_ENDINGS = (
     *(".ome.zarr.zip", ".ome.zarr", ".zarr.zip", ".zarr"),
@@ -44,6 +45,9 @@ def _parser(step: Step) -> argparse.ArgumentParser:
     )
     files = parser.add_argument_group("input and output")
     for item in step.inputs:
+        if item.positional:
+            files.add_argument(item.name, help=item.help)
+            continue
         files.add_argument(
             f"--{item.name}",
             metavar="PATH",
@@ -51,7 +55,8 @@ def _parser(step: Step) -> argparse.ArgumentParser:
             nargs="+" if item.kind == "paths" else None,
             help=item.help,
         )
-    files.add_argument("--output", metavar="FOLDER", default=".", help="folder for the results (default: here)")
+    here = "beside what it is about" if step.place else "here"
+    files.add_argument("--output", metavar="FOLDER", help=f"folder for the results (default: {here})")
     files.add_argument("--name", help="name of the results (default: from the first input)")
     if step.slabs:
         files.add_argument(
@@ -180,6 +185,7 @@ def execute(step: Step, argv: Sequence[str] | None = None) -> list[Path]:
     PipelineError
         For anything the user can mend; nothing is left under a final name then.
     """
+    usage = Usage()
     parser = _parser(step)
     options, unknown = parser.parse_known_args(argv)
     if unknown:
@@ -209,7 +215,9 @@ def execute(step: Step, argv: Sequence[str] | None = None) -> list[Path]:
         raise ParameterError(f"parameter 'processes': {options.processes} is not allowed: 0 or more")
     first = next((getattr(options, item.name) for item in step.inputs if getattr(options, item.name)), None)
     first = first[0] if isinstance(first, list) else first
-    name = options.name or (default_name(Path(first)) if first else step.name)
+    folder, name = step.place(Path(first)) if step.place and first else (Path(), "")
+    options.output = options.output or str(folder)
+    name = options.name or name or (default_name(Path(first)) if first else step.name)
     _refuse_overwriting_inputs(step, options, name)
     inputs, digests = _open_inputs(step, options)
     task = Task(
@@ -222,6 +230,7 @@ def execute(step: Step, argv: Sequence[str] | None = None) -> list[Path]:
         slab=_slab(options.slab) if step.slabs else (0, 1),
         progress=not options.quiet,
         stub=options.stub,
+        usage=usage,
     )
     try:
         step.function(**inputs, parameters=parameters, task=task)

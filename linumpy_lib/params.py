@@ -277,9 +277,23 @@ class RunParameters(Parameters):
     compare_stitching: Annotated[
         bool, Field(description="Workflow reconstruct: compare the seams of both ways to stitch")
     ] = False
-    generate_report: Annotated[
-        bool, Field(description="Workflows preprocess and reconstruct: write the quality report of the run")
-    ] = True
+    generate_report: Annotated[bool, Field(description="Write the quality report of the run")] = True
+    report_thresholds: Annotated[
+        str,
+        Field(
+            description="JSON file of thresholds that replace those of the same name in linumpy_lib/quality/"
+            "thresholds.json; empty is those alone"
+        ),
+    ] = ""
+    max_failed_slices: Annotated[
+        int,
+        Field(
+            description="Slices that may fail, after retries, before the run stops; it goes on without them, and the "
+            "report and the summary tell",
+            ge=0,
+            le=100000,
+        ),
+    ] = 0
     correct_bias_field: Annotated[
         bool, Field(description="Workflow reconstruct: divide the stacked volume by its bias field")
     ] = False

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import json
+import math
 import os
 import platform
 import shutil
@@ -15,7 +16,9 @@ from typing import Any, Literal
 
 from linumpy_lib.errors import OutputError
 from linumpy_lib.params import Parameters
+from linumpy_lib.usage import Usage
 
+Status = Literal["ok", "warning", "error", "info"]
 STUB_SIZE = 16
 """Voxels along each axis that a stub run works on."""
 
@@ -36,6 +39,8 @@ class Input:
         An absent optional input arrives as None.
     digest : bool
         Whether the provenance of the results holds the volume's content digest.
+    positional : bool
+        Given without its name, as ``<script> <path>``; it is then required.
     """
 
     name: str
@@ -43,6 +48,7 @@ class Input:
     kind: Literal["volume", "path", "paths"] = "volume"
     required: bool = True
     digest: bool = True
+    positional: bool = False
 
 
 @dataclass(frozen=True)
@@ -69,6 +75,8 @@ class Step:
         Computing devices that it can use.
     slabs : bool
         Whether several tasks can share one volume (``--slab I/N``).
+    place : callable, optional
+        Folder and name of the results when a user names none, from the path of the first input.
     """
 
     name: str
@@ -80,6 +88,7 @@ class Step:
     outputs: dict[str, str]
     devices: tuple[str, ...] = ("cpu",)
     slabs: bool = False
+    place: Callable[[Path], tuple[Path, str]] | None = None
 
 
 @dataclass
@@ -100,6 +109,7 @@ class Task:
     stub: bool = False
     metrics: dict[str, dict[str, Any]] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
+    usage: Usage = field(default_factory=Usage)
     _staging: Path | None = None
 
     @property
@@ -132,23 +142,47 @@ class Task:
         value: float | int | str | None,
         unit: str = "",
         *,
-        status: Literal["ok", "warning", "error", "info"] = "info",
+        status: Status = "info",
         thresholds: dict[str, float] | None = None,
+        description: str = "",
     ) -> None:
-        """Record one figure about the result."""
-        self.metrics[name] = {"value": value, "unit": unit, "status": status, "thresholds": thresholds or {}}
+        """Record one figure about the result; ``linumpy_lib.quality.thresholds.judge`` gives the last three."""
+        plain: Any = getattr(value, "item", lambda: value)()  # a plain number for a scalar of NumPy
+        if isinstance(plain, float) and not math.isfinite(plain):
+            plain = str(plain)  # JSON has no word for it
+        self.metrics[name] = {
+            "value": plain,
+            "unit": unit,
+            "description": description,
+            "status": status,
+            "thresholds": thresholds or {},
+        }
 
-    def finish(self) -> list[Path]:
-        """Give every result its final name; return them."""
-        summary = {
+    def summary(self) -> dict[str, Any]:
+        """Describe the task: its figures and their worst status, what to know, what it cost, where it came from."""
+        found: dict[str, list[str]] = {"warning": [], "error": []}
+        for name, figure in self.metrics.items():
+            if figure["status"] in found:
+                bounds = ", ".join(f"{word} {bound:g}" for word, bound in figure["thresholds"].items())
+                text = f"{name} is {figure['value']} {figure['unit']}".rstrip()
+                found[figure["status"]].append(f"{text} ({bounds})" if bounds else text)
+        return {
             "step": self.step,
             "name": self.name,
             "device": self.device,
+            "overall_status": "error" if found["error"] else "warning" if found["warning"] else "ok",
             "metrics": self.metrics,
+            "warnings": found["warning"],
+            "errors": found["error"],
             "notes": self.notes,
+            "resources": {**self.usage.so_far(), "threads": self.threads, "device": self.device},
             "provenance": {**self.provenance, "libraries": libraries()},
         }
-        self.path(f"{{name}}_{self.step}_metrics.json").write_text(json.dumps(summary, indent=1, sort_keys=True) + "\n")
+
+    def finish(self) -> list[Path]:
+        """Give every result its final name; return them."""
+        file = self.path(f"{{name}}_{self.step}_metrics.json")
+        file.write_text(json.dumps(self.summary(), indent=1, sort_keys=True) + "\n")
         results = []
         for unfinished in sorted(self.staging.iterdir()):
             final = self.output / unfinished.name

@@ -34,3 +34,6 @@ for extra in "${extras[@]}"; do
 done
 # CuPy's CUDA 12 and torch's CUDA 13 ask for two versions of the metapackage cuda-toolkit; the libraries lie apart.
 compile --generate-hashes --constraint requirements.lock --extra gpu --output-file requirements-gpu.lock
+# basicpy pins older packages than it works with.
+compile --generate-hashes --constraint requirements-torch.lock --override conf/setup/basicpy_overrides.txt --extra illumination \
+    --output-file requirements-illumination.lock

@@ -29,7 +29,10 @@ _ROUNDS = 3
 
 @dataclass(frozen=True)
 class PairSettings:
-    """How a pair is registered; see the parameters of `register_pair`."""
+    """How a pair is registered; see the parameters of `register_pair`.
+
+    With `try_identity`, the identity is among the starts even where it lies beyond the bounds.
+    """
 
     rotate: bool = True
     max_translation_px: float = 200.0
@@ -38,6 +41,7 @@ class PairSettings:
     first_plane: int = 4
     drift_um: float = 100.0
     planes: int = 8
+    try_identity: bool = True
 
 
 @dataclass(frozen=True)
@@ -193,7 +197,7 @@ def register(fixed: Volume, moving: Volume, settings: PairSettings, start: PairR
     if not depths.offsets:
         return _nearest_planes(fixed, moving, (fixed_frame, moving_frame), settings, canvas, origin, depths)
     bounds = Bounds(settings.max_translation_px, math.radians(settings.max_rotation_deg), origin)
-    depth_search = _DepthSearch(fixed, moving, depths)
+    depth_search = DepthSearch(fixed, moving, depths)
     depth = depth_search.at(origin)
     offset = round(depths.expected) if depth.at_limit else depth.offset
     for _ in range(_ROUNDS):
@@ -228,7 +232,7 @@ def _align(fixed: Image, moving: Image, origin: Rigid, bounds: Bounds, settings:
     candidates = {
         name: motion
         for name, motion in starts(fixed, moving, boxes, origin, settings.initial).items()
-        if name in ("canvas", "identity") or bounds.hold(motion)
+        if name == "canvas" or (name == "identity" and settings.try_identity) or bounds.hold(motion)
     }
     values = {name: score(fixed, moving, motion, boxes) for name, motion in candidates.items()}
     best = max(values, key=lambda name: values[name])
@@ -247,7 +251,7 @@ def _align(fixed: Image, moving: Image, origin: Rigid, bounds: Bounds, settings:
     return _Alignment(motion, value, values[best], best, refused)
 
 
-class _DepthSearch:
+class DepthSearch:
     """The planes that depths are searched in, read once."""
 
     def __init__(self, fixed: Volume, moving: Volume, depths: Depths) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -13,7 +13,8 @@ from typing import Any, Literal
 from linumpy_lib.alignment.pair import PairResult
 from linumpy_lib.alignment.rigid import Rigid, read_tfm, write_tfm
 from linumpy_lib.errors import InputError
-from linumpy_lib.quality.thresholds import Status, judge
+from linumpy_lib.quality.thresholds import judge
+from linumpy_lib.step import Status
 
 TRANSFORM = "transform.tfm"
 OFFSETS = "offsets.txt"
@@ -47,6 +48,8 @@ class PairRecord:
         Whether the planes were found in the images, rather than expected.
     source : str
         ``automated``, ``manual`` or ``manual_refined``.
+    translation_px : float or None
+        Length of the translation beyond the canvas positions; None if the figures do not tell it.
     """
 
     fixed_id: int
@@ -60,6 +63,7 @@ class PairRecord:
     status: str
     depth_found: bool = True
     source: str = "automated"
+    translation_px: float | None = None
 
 
 def reliability(result: PairResult) -> Literal["ok", "warning", "error"]:
@@ -171,7 +175,16 @@ def read_pair(folder: Path) -> PairRecord:
         "ok" if status == "info" else str(status),
         bool(_number(path, values, "depth_found", 1.0)),
         source,
+        _number(path, values, "translation_magnitude", None),
     )
+
+
+def pair_folders(paths: Sequence[Path]) -> list[Path]:
+    """Folders of pairs among the given ones, or directly inside them."""
+    found: list[Path] = []
+    for path in paths:
+        found += [path] if (path / FIGURES).exists() else sorted(p.parent for p in path.glob(f"*/{FIGURES}"))
+    return found
 
 
 def _number(path: Path, values: Mapping[str, Any], name: str, default: float | None) -> float | None:

@@ -62,6 +62,12 @@ class Rigid:
         result: Floats = np.asarray(points, dtype=np.float64) @ matrix.T + offset
         return result
 
+    def inverse_apply(self, points: npt.ArrayLike) -> Floats:
+        """Map points (..., 2) back."""
+        matrix, offset = self.affine()
+        result: Floats = (np.asarray(points, dtype=np.float64) - offset) @ matrix
+        return result
+
     def after(self, first: Rigid) -> Rigid:
         """Return the motion that applies `first`, then this one; its centre is that of `first`.
 

@@ -11,30 +11,63 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from linumpy_lib.fusion.blending import blend_views
     from linumpy_lib.fusion.config import ProcessingConfig
+    from linumpy_lib.fusion.dead_pixels import correct_dead_pixels
     from linumpy_lib.fusion.filters import apply_gauss_filter, apply_median_filter
+    from linumpy_lib.fusion.masks import apply_bwareaopen, combine_masks
+    from linumpy_lib.fusion.percentiles import estimate_background
     from linumpy_lib.fusion.registration import estimate_registration
+    from linumpy_lib.fusion.segmentation import create_coordinate_masks, fuse_masks, segment_foreground
     from linumpy_lib.fusion.topology import pad_mask_to_center
     from linumpy_lib.fusion.transform import apply_registration
+    from linumpy_lib.fusion.view_files import read_volume, write_volume
+    from linumpy_lib.fusion.view_geometry import crop_volume, flip_volume, rotate_volume
+    from linumpy_lib.fusion.xml_metadata import read_xml_metadata
 
 # public name -> module below this package that defines it
 _HOMES = {
     "ProcessingConfig": "config",
+    "apply_bwareaopen": "masks",
     "apply_gauss_filter": "filters",
     "apply_median_filter": "filters",
     "apply_registration": "transform",
     "blend_views": "blending",
+    "combine_masks": "masks",
+    "correct_dead_pixels": "dead_pixels",
+    "create_coordinate_masks": "segmentation",
+    "crop_volume": "view_geometry",
+    "estimate_background": "percentiles",
     "estimate_registration": "registration",
+    "flip_volume": "view_geometry",
+    "fuse_masks": "segmentation",
     "pad_mask_to_center": "topology",
+    "read_volume": "view_files",
+    "read_xml_metadata": "xml_metadata",
+    "rotate_volume": "view_geometry",
+    "segment_foreground": "segmentation",
+    "write_volume": "view_files",
 }
 
 __all__ = [
     "ProcessingConfig",
+    "apply_bwareaopen",
     "apply_gauss_filter",
     "apply_median_filter",
     "apply_registration",
     "blend_views",
+    "combine_masks",
+    "correct_dead_pixels",
+    "create_coordinate_masks",
+    "crop_volume",
+    "estimate_background",
     "estimate_registration",
+    "flip_volume",
+    "fuse_masks",
     "pad_mask_to_center",
+    "read_volume",
+    "read_xml_metadata",
+    "rotate_volume",
+    "segment_foreground",
+    "write_volume",
 ]
 
 

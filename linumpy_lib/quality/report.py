@@ -1,21 +1,22 @@
-"""Self-contained HTML reports: sections of figures, tables and rated figures, in one file without links or scripts."""
+"""Self-contained HTML reports: sections of figures, tables and rated figures, in one file that loads nothing."""
 
 from __future__ import annotations
 
 import base64
+import hashlib
 import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from html import escape
-from typing import Literal
+from typing import Any
 
 from linumpy_lib.quality.report_style import STYLE
+from linumpy_lib.step import Status
 
-Status = Literal["ok", "warning", "error", "info"]
 _RANK: tuple[Status, ...] = ("info", "ok", "warning", "error")
 _WORDS = {"ok": "in range", "warning": "look at this", "error": "out of range", "info": ""}
-# Nothing may be loaded or run, whatever a name in the data may hold.
+# Nothing may be loaded, and no script but the page's own may run, whatever a name in the data may hold.
 _POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
 
 
@@ -45,6 +46,12 @@ class Metric:
     status: Status = "info"
     thresholds: Mapping[str, float] = field(default_factory=dict)
     note: str = ""
+
+    @classmethod
+    def of(cls, name: str, figure: Mapping[str, Any]) -> Metric:
+        """Take a figure of a metrics file."""
+        known = {key: figure[key] for key in ("value", "unit", "status", "thresholds") if key in figure}
+        return cls(name.replace("_", " "), **known, note=str(figure.get("description", "")))
 
 
 def format_value(value: object) -> str:
@@ -142,11 +149,20 @@ class Section:
         """Add a mapping as a table of two columns, in its order: parameters, provenance, versions."""
         return self.table(header, [(key, format_value(value)) for key, value in values.items()])
 
+    def markup(self, *parts: str) -> Section:
+        """Add HTML as it is; whoever made it has escaped what it holds."""
+        self._parts += parts
+        return self
+
     def raw(self, title: str, data: object) -> Section:
         """Add plain data as JSON that unfolds on request."""
         text = escape(json.dumps(data, indent=1, ensure_ascii=False, default=str))
         self._parts.append(f"<details><summary>{escape(title)}</summary><pre>{text}</pre></details>")
         return self
+
+    def parts(self) -> tuple[str, ...]:
+        """Return what was added, as HTML, to be part of another section."""
+        return tuple(self._parts)
 
     def html(self) -> str:
         """Return the section as HTML."""
@@ -155,7 +171,7 @@ class Section:
 
 
 class Report:
-    """A page of sections that needs no other file, no network and no script.
+    """A page of sections that needs no other file and no network.
 
     Every text is escaped, so names of files, samples and parameters may hold anything.
 
@@ -165,6 +181,10 @@ class Report:
         Heading of the page.
     footer : str
         Last line, for instance software and version.
+    style, script : str
+        Further style sheet, and a script. The page tells the browser to run no other.
+    status : {"ok", "warning", "error", "info"}, optional
+        The verdict; without it the worst status of any metric.
 
     Examples
     --------
@@ -174,8 +194,18 @@ class Report:
     (True, 'ok')
     """
 
-    def __init__(self, title: str, subtitle: str = "", *, footer: str = "") -> None:
+    def __init__(
+        self,
+        title: str,
+        subtitle: str = "",
+        *,
+        footer: str = "",
+        style: str = "",
+        script: str = "",
+        status: Status | None = None,
+    ) -> None:
         self.title, self.subtitle, self.footer = title, subtitle, footer
+        self._style, self._script, self._verdict = style, script, status
         self.sections: list[Section] = []
 
     def section(self, title: str) -> Section:
@@ -187,7 +217,9 @@ class Report:
 
     @property
     def status(self) -> Status:
-        """Worst status of any metric."""
+        """The verdict, or else the worst status of any metric."""
+        if self._verdict is not None:
+            return self._verdict
         return max((s.status for s in self.sections), key=_RANK.index, default="info")
 
     def html(self) -> str:
@@ -196,14 +228,18 @@ class Report:
         badge = f' <span class="badge {self.status}">{_WORDS[self.status]}</span>' if _WORDS[self.status] else ""
         subtitle = f"<p>{escape(self.subtitle)}</p>" if self.subtitle else ""
         footer = f"<footer>{escape(self.footer)}</footer>" if self.footer else ""
+        policy, script = _POLICY, ""
+        if self._script:
+            digest = base64.b64encode(hashlib.sha256(self._script.encode()).digest()).decode("ascii")
+            policy, script = f"{_POLICY}; script-src 'sha256-{digest}'", f"<script>{self._script}</script>"
         return (
             '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
-            f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">'
+            f'<meta http-equiv="Content-Security-Policy" content="{policy}">'
             '<meta name="viewport" content="width=device-width, initial-scale=1">'
-            f"<title>{escape(self.title)}</title><style>{STYLE}</style></head><body><main>"
+            f"<title>{escape(self.title)}</title><style>{STYLE}{self._style}</style></head><body><main>"
             f"<header><h1>{escape(self.title)}{badge}</h1>{subtitle}<nav>{links}</nav></header>\n"
             + "\n".join(s.html() for s in self.sections)
-            + f"\n{footer}</main></body></html>\n"
+            + f"\n{footer}</main>{script}</body></html>\n"
         )
 
 

@@ -10,11 +10,11 @@ import json
 import math
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from linumpy_lib.errors import InputError
+from linumpy_lib.step import Status
 
-Status = Literal["ok", "warning", "error", "info"]
 DEFAULT_FILE = Path(__file__).with_name("thresholds.json")
 _DIRECTIONS = ("above", "below", "magnitude")
 
@@ -26,7 +26,8 @@ def read_thresholds(path: Path) -> dict[str, dict[str, Any]]:
     ----------
     path : Path
         JSON: ``{"<figure>": {"bad": "above" | "below" | "magnitude", "warning": number, "error": number}}``.
-        *magnitude* judges the absolute value, for figures with a sign.
+        *magnitude* judges the absolute value, for figures with a sign. An optional "description" says in words
+        what the figure means.
 
     Returns
     -------
@@ -53,6 +54,8 @@ def _check(path: Path, name: str, entry: Any) -> None:
     where = f"{path}: thresholds of '{name}'"
     if not isinstance(entry, dict) or entry.get("bad") not in _DIRECTIONS:
         raise InputError(f'{where}: need "bad": one of {", ".join(_DIRECTIONS)}')
+    if not isinstance(entry.get("description", ""), str):
+        raise InputError(f'{where}: "description" has to be text')
     values = [entry.get("warning"), entry.get("error")]
     if not all(isinstance(v, int | float) and not isinstance(v, bool) and math.isfinite(v) for v in values):
         raise InputError(f'{where}: need finite numbers for "warning" and "error"')
@@ -83,7 +86,8 @@ def judge(
     Returns
     -------
     dict
-        ``status`` and ``thresholds`` (``{"warning above": 0.1, "error above": 0.2}``).
+        ``status``, ``thresholds`` (``{"warning above": 0.1, "error above": 0.2}``) and, where the table has one,
+        ``description``.
 
     Examples
     --------
@@ -95,14 +99,15 @@ def judge(
     entry = (_defaults() if thresholds is None else thresholds).get(name)
     if entry is None or value is None or isinstance(value, str):
         return {"status": "info", "thresholds": {}}
+    words = {"description": entry["description"]} if "description" in entry else {}
     word = {"above": "above", "below": "below", "magnitude": "beyond ±"}[entry["bad"]]
     bounds = {f"warning {word}": entry["warning"], f"error {word}": entry["error"]}
     if not math.isfinite(value):
-        return {"status": "error", "thresholds": bounds}
+        return {"status": "error", "thresholds": bounds, **words}
     number = abs(value) if entry["bad"] == "magnitude" else value
     status: Status = "ok"
     levels: tuple[Status, ...] = ("warning", "error")
     for level in levels:
         if (number < entry[level]) if entry["bad"] == "below" else (number > entry[level]):
             status = level
-    return {"status": status, "thresholds": bounds}
+    return {"status": status, "thresholds": bounds, **words}

@@ -74,6 +74,32 @@ def shift_images(images: Array, shift: tuple[float, float]) -> Array:
     return images
 
 
+def with_margin(images: Array, rows: slice, columns: slice) -> Array:
+    """Cut rows and columns with `REACH` pixels more on every side.
+
+    Beyond the border the image goes on point-symmetrically, so that slopes stay what they are: a border that only
+    repeats would pull displacements towards larger overlaps.
+
+    Parameters
+    ----------
+    images : ndarray, shape (..., y, x)
+        Images.
+    rows, columns : slice
+        What to cut, within the images.
+    """
+    result = images
+    for axis, span in ((-2, rows), (-1, columns)):
+        length = images.shape[axis]
+        wanted = np.arange(span.start - REACH, span.stop + REACH)
+        border = np.clip(wanted, 0, length - 1)
+        cut = np.take(result, border, axis)
+        if (border != wanted).any():
+            mirrored = np.take(result, np.clip(2 * border - wanted, 0, length - 1), axis)
+            cut = 2 * cut - mirrored
+        result = cut
+    return result
+
+
 def _cut(images: Array, axis: int, start: int, length: int) -> Array:
     box = [slice(None)] * images.ndim
     box[axis] = slice(start, start + length)

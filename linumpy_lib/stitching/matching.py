@@ -12,9 +12,9 @@ import numpy as np
 import numpy.typing as npt
 
 from linumpy_lib.stitching.correlation import MIN_OVERLAP_PX, Sums, Window, assured, correlate, overlap
-from linumpy_lib.stitching.interpolation import REACH, shift_images
+from linumpy_lib.stitching.interpolation import shift_images, with_margin
 from linumpy_lib.stitching.layout import Layout, Pair, Place
-from linumpy_lib.stitching.refinement import refine
+from linumpy_lib.stitching.refinement import MIN_SIDE_PX, refine
 from linumpy_lib.stitching.tile_images import TileImages, in_order
 
 Array = npt.NDArray[Any]
@@ -23,12 +23,14 @@ Array = npt.NDArray[Any]
 _ASSURED = 0.1
 _PEAKS = 5
 _QUANTILES = 17
+# What a distance of one pixel from the expected place costs, Fisher's z.
+_FAR = 0.002
 # Overlaps, as fractions of a tile, that the pooled search looks at, and how far tiles may lie askew.
 _OVERLAPS = (0.02, 0.5)
 _ASKEW = 0.06
 _POOLED_PAIRS = 48
 # Standard deviation of a displacement that only the whole-pixel peak tells.
-_COARSE_PX = 0.4
+_COARSE_PX = 1.0
 
 
 @dataclass(frozen=True)
@@ -189,22 +191,26 @@ def match_pair(
     at = np.rint(expected).astype(int)
     window = Window(_pair(at - reach), _pair(at + reach))
     level = images.level(pair.first), images.level(pair.second)
-    smooth = images.smooth(pair.first), images.smooth(pair.second)
+    logs = images.log(pair.first), images.log(pair.second)
     if match_histograms:
-        smooth = smooth[0], histogram_matched(*smooth, at)
+        logs = logs[0], histogram_matched(*logs, at)
     surface = correlate(*level, weights, window).assured()
     best: Match | None = None
     for peak in peaks(surface, _PEAKS):
         if surface[peak] < _ASSURED:
             break
         start = at - reach + np.array(peak)
-        refined = refine(*smooth, weights, _pair(start))
+        refined = refine(*logs, weights, _pair(start), np.asarray(expected))
+        if refined is None and not too_thin(images.tile, _pair(start)):
+            continue
         if refined is None:
             found = Match(pair, start + _vertex(surface, peak), np.eye(2) / _COARSE_PX**2, float(surface[peak]))
         else:
             score = assured_at(*level, refined.displacement)
             found = Match(pair, refined.displacement, refined.information, score)
-        if np.abs(found.displacement - expected).max() <= reach and (best is None or found.assured > best.assured):
+        if np.abs(found.displacement - expected).max() <= reach and (
+            best is None or _rank(found, expected) > _rank(best, expected)
+        ):
             best = found
     return best
 
@@ -224,6 +230,16 @@ def histogram_matched(a: Array, b: Array, displacement: Array) -> Array:
         # Beyond what the overlap shows, brightness goes on in parallel.
         result[band] = inside + np.minimum(b[band] - low[0], 0) + np.maximum(b[band] - low[-1], 0)
     return result
+
+
+def _rank(match: Match, expected: Array) -> float:
+    """Rank competing places of a pair: of two that fit alike, the nearer one wins."""
+    return match.assured - _FAR * float(np.sum((match.displacement - expected) ** 2))
+
+
+def too_thin(tile: tuple[int, int], displacement: tuple[int, int]) -> bool:
+    """Whether an overlap is too thin to be refined: its whole-pixel peak is all there is."""
+    return min(n - abs(d) for n, d in zip(tile, displacement, strict=True)) < MIN_SIDE_PX
 
 
 def peaks(surface: Array, most: int) -> list[tuple[int, int]]:
@@ -254,12 +270,12 @@ def shared_parts(a: Array, b: Array, displacement: Array) -> tuple[Array, Array]
     whole = np.rint(displacement).astype(int)
     half = (displacement - whole) / 2
     rows_a, columns_a, rows_b, columns_b = overlap((a.shape[1], a.shape[2]), _pair(whole))
-    height, width = rows_a.stop - rows_a.start - 2 * REACH, columns_a.stop - columns_a.start - 2 * REACH
+    height, width = rows_a.stop - rows_a.start, columns_a.stop - columns_a.start
     if min(height, width) < 1 or height * width < MIN_OVERLAP_PX:
         return None
     return (
-        shift_images(a[:, rows_a, columns_a], (half[0], half[1])),
-        shift_images(b[:, rows_b, columns_b], (-half[0], -half[1])),
+        shift_images(with_margin(a, rows_a, columns_a), (half[0], half[1])),
+        shift_images(with_margin(b, rows_b, columns_b), (-half[0], -half[1])),
     )
 
 

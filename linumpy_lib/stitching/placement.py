@@ -11,14 +11,34 @@ import numpy.typing as npt
 
 from linumpy_lib.stitching.layout import Layout, Pair, Place, neighbours
 from linumpy_lib.stitching.matching import Match, agreement, match_pairs, pooled_step
-from linumpy_lib.stitching.positions import Solution, fit_matrix, model_solution, solve
+from linumpy_lib.stitching.positions import Solution, fit_matrix, model_solution, robust_std, solve
 from linumpy_lib.stitching.tile_images import TileImages
 
 Array = npt.NDArray[Any]
 Method = Literal["global", "affine", "motor"]
 
 # Correlations that differ by less are equal.
-_ALIKE = 1e-4
+_ALIKE = 1e-3
+# By how much (Fisher's z) a far place of a pair has to fit better than one near the map.
+_BETTER = 0.1
+# How far from the map a pair may be, in standard deviations of all pairs and pixels.
+_CLOSE, _CLOSE_PX = 4.0, 1.0
+
+
+@dataclass(frozen=True)
+class Known:
+    """Linear map of the layout that other slices tell.
+
+    Attributes
+    ----------
+    matrix : ndarray, shape (2, 2)
+        The map.
+    min_pairs : int or None
+        Used only where fewer pairs along an axis are measured; None: always.
+    """
+
+    matrix: Array
+    min_pairs: int | None = None
 
 
 @dataclass(frozen=True)
@@ -43,6 +63,8 @@ class Placement:
         Correlation of all overlaps by method; NaN where no overlap can be judged.
     unseen : tuple of str
         Axes ("rows", "columns") along which all pairs together showed no step.
+    step : {"slice", "slices", "stage"}
+        Where the linear map comes from: this slice, all slices together, or the layout.
     """
 
     solution: Solution
@@ -53,6 +75,7 @@ class Placement:
     silent: list[Pair] = field(default_factory=list)
     correlation: dict[str, float] = field(default_factory=dict)
     unseen: tuple[str, ...] = ()
+    step: str = "stage"
 
 
 def place_tiles(
@@ -61,7 +84,7 @@ def place_tiles(
     method: Method,
     limit_px: float,
     *,
-    matrix: Array | None = None,
+    known: Known | None = None,
     threads: int = 1,
 ) -> Placement:
     """Find the positions of the tiles of one slice.
@@ -75,9 +98,9 @@ def place_tiles(
     method : {"global", "affine", "motor"}
         Each tile by itself; one linear map of the layout; the layout.
     limit_px : float
-        Largest distance of a tile from the linear map, and how far pairs are searched.
-    matrix : ndarray, shape (2, 2), optional
-        Linear map that is known, from all slices.
+        Largest distance of a tile from the linear map. Pairs that are farther from it are discarded as unreliable.
+    known : Known, optional
+        Linear map from all slices.
     threads : int
         Threads that correlate.
     """
@@ -87,16 +110,20 @@ def place_tiles(
     if method == "motor" or not pairs:
         reason = "" if method == "motor" else "no two tiles lie side by side"
         return Placement(nominal, "motor", reason, np.eye(2))
-    if matrix is None:
-        start, unseen = pooled_matrix(images, layout, pairs, threads)
-    else:
-        start, unseen = matrix, ()
-    expected = {pair: start @ layout.offset(pair) for pair in pairs}
-    matches, silent = match_pairs(images, expected, limit_px, threads)
-    nominal = model_solution(matches, places, layout.positions)
-    if not matches:
+    matrix = known.matrix if known is not None and known.min_pairs is None else None
+    start, unseen = (matrix, ()) if matrix is not None else pooled_matrix(images, layout, pairs, threads)
+    matches, silent = _measured(images, layout, start, pairs, limit_px, threads)
+    if matrix is None and known is not None and _few(matches, pairs, known.min_pairs or 0):
+        matrix, unseen = known.matrix, ()
+        matches, silent = _measured(images, layout, matrix, pairs, limit_px, threads)
+    if not matches and matrix is None:
         return Placement(nominal, "motor", "no overlap shows anything that matches", np.eye(2), [], silent, {}, unseen)
     fitted = fit_matrix(matches, layout, start) if matrix is None else matrix
+    matches, silent = _second_look(images, layout, fitted, matches, silent, limit_px, threads)
+    if matrix is None:
+        fitted = fit_matrix(matches, layout, fitted)
+    matches, silent = _within(matches, silent, layout, fitted, limit_px)
+    nominal = model_solution(matches, places, layout.positions)
     model = layout.transformed(fitted)
     candidates: dict[Method, Solution] = {"affine": model_solution(matches, places, model), "motor": nominal}
     if method == "global":
@@ -113,7 +140,59 @@ def place_tiles(
         silent,
         {str(name): score for name, score in scores.items()},
         unseen,
+        "stage" if chosen == "motor" else "slice" if matrix is None else "slices",
     )
+
+
+def _measured(
+    images: TileImages, layout: Layout, matrix: Array, pairs: list[Pair], limit_px: float, threads: int
+) -> tuple[list[Match], list[Pair]]:
+    return match_pairs(images, {pair: matrix @ layout.offset(pair) for pair in pairs}, limit_px, threads)
+
+
+def _few(matches: list[Match], pairs: list[Pair], least: int) -> bool:
+    """Whether fewer pairs than that were measured along an axis that has any."""
+    axes = {pair.axis for pair in pairs}
+    return min(sum(match.pair.axis == axis for match in matches) for axis in axes) < least
+
+
+def _within(
+    matches: list[Match], silent: list[Pair], layout: Layout, matrix: Array, limit_px: float
+) -> tuple[list[Match], list[Pair]]:
+    """Discard pairs that are farther from the map than the limit; a limit of 0 moves no tile and discards none."""
+    if limit_px <= 0:
+        return matches, silent
+    near = [m for m in matches if math.hypot(*(m.displacement - matrix @ layout.offset(m.pair))) <= limit_px]
+    kept = {match.pair for match in near}
+    return near, [*silent, *(match.pair for match in matches if match.pair not in kept)]
+
+
+def _second_look(
+    images: TileImages,
+    layout: Layout,
+    matrix: Array,
+    matches: list[Match],
+    silent: list[Pair],
+    limit_px: float,
+    threads: int,
+) -> tuple[list[Match], list[Pair]]:
+    """Measure pairs again that disagree with the others or were silent, as close to the map as most pairs are."""
+    offsets = {pair: matrix @ layout.offset(pair) for pair in [*(match.pair for match in matches), *silent]}
+    away = np.array([match.displacement - offsets[match.pair] for match in matches]).reshape(-1, 2)
+    if not matches:
+        return matches, silent
+    radius = min(limit_px, _CLOSE * robust_std(away) + _CLOSE_PX)
+    kept = [m for m, one in zip(matches, away, strict=True) if np.abs(one).max() <= radius]
+    again = {pair: offset for pair, offset in offsets.items() if pair not in {match.pair for match in kept}}
+    if radius >= limit_px or not again:
+        return matches, silent
+    found, unseen = match_pairs(images, again, radius, threads)
+    near = {match.pair: match for match in found if np.abs(match.displacement - again[match.pair]).max() <= radius}
+    # Far places that fit better stay: a tile may lie elsewhere, which all of its pairs will tell.
+    for match in matches:
+        if match.pair in again and (match.pair not in near or near[match.pair].assured < match.assured - _BETTER):
+            near[match.pair] = match
+    return kept + list(near.values()), [pair for pair in unseen if pair not in near]
 
 
 def choose(wanted: Method, scores: dict[Method, float]) -> tuple[Method, str]:

@@ -164,8 +164,8 @@ def empty_fraction(images: TileImages, layout: Layout, pair: Pair) -> float:
     """Share of a pair's nominal overlap that is background in both tiles: below Otsu's threshold of all tiles."""
     whole = np.rint(layout.offset(pair)).astype(int)
     rows_a, columns_a, rows_b, columns_b = overlap(images.tile, (int(whole[0]), int(whole[1])))
-    a = images.smooth(pair.first)[:, rows_a, columns_a].mean(axis=0)
-    b = images.smooth(pair.second)[:, rows_b, columns_b].mean(axis=0)
+    a = images.log(pair.first)[:, rows_a, columns_a].mean(axis=0)
+    b = images.log(pair.second)[:, rows_b, columns_b].mean(axis=0)
     if a.size == 0:
         return 1.0
     return float(np.mean(np.maximum(a, b) < images.background_level))

@@ -9,16 +9,19 @@ import numpy as np
 import numpy.typing as npt
 
 from linumpy_lib.stitching.correlation import overlap
-from linumpy_lib.stitching.interpolation import REACH, shift_images
+from linumpy_lib.stitching.interpolation import shift_images, with_margin
 
 Array = npt.NDArray[Any]
 
-_ITERATIONS = 12
+_ITERATIONS = 30
 _RESTARTS = 5
-_CONVERGED_PX = 2e-3
+_CONVERGED_PX = 5e-3
 # Pixels of noise that a smoothed pixel shares with its neighbours: 4 pi sigma^2 of the smoothing at sigma 1.
 _CORRELATED_PX = 12.6
-_MIN_SIDE_PX = 4
+MIN_SIDE_PX = 4
+_SMOOTHING_PX = 1.0
+# Standard deviation of displacements around the expected one, where the images tell nothing.
+_EXPECTED_PX = 3.0
 
 
 @dataclass(frozen=True)
@@ -40,13 +43,13 @@ class Refined:
     converged: bool = True
 
 
-def refine(a: Array, b: Array, weights: Array, start: tuple[int, int]) -> Refined | None:
+def refine(a: Array, b: Array, weights: Array, start: tuple[int, int], expected: Array) -> Refined | None:
     """Refine a whole-pixel displacement, beginning anew from the nearest whole pixel while the steps lead away.
 
     Parameters and result are those of `refine_near`.
     """
     for _ in range(_RESTARTS):
-        refined = refine_near(a, b, weights, start)
+        refined = refine_near(a, b, weights, start, expected)
         if refined is None:
             return None
         nearest = (round(float(refined.displacement[0])), round(float(refined.displacement[1])))
@@ -56,21 +59,26 @@ def refine(a: Array, b: Array, weights: Array, start: tuple[int, int]) -> Refine
     return None
 
 
-def refine_near(a: Array, b: Array, weights: Array, start: tuple[int, int]) -> Refined | None:
+def refine_near(a: Array, b: Array, weights: Array, start: tuple[int, int], expected: Array) -> Refined | None:
     """Refine a whole-pixel displacement by Gauss-Newton steps on all shared pixels of all bands.
 
     Both images move by half the displacement, and the gradient is the mean of both: noise then leaves the fixed point
-    where it is, and interpolation smooths both alike. A smooth brightness difference of the two (a polynomial over the
-    overlap, a factor on the contrast) is fitted along with the displacement, so that shading is not taken for it.
+    where it is, and interpolation smooths both alike. They are smoothed after they were cut to what both show, so that
+    their borders too are treated alike: images smoothed as whole tiles differ there, in opposite directions, and their
+    overlap seems larger than it is. A smooth brightness difference of the two (a polynomial over the overlap, a factor
+    on the contrast) is fitted along with the displacement, so that shading is not taken for it.
 
     Parameters
     ----------
     a, b : ndarray of float32, shape (bands, y, x)
-        Smoothed tiles.
+        Tiles.
     weights : ndarray, shape (bands,)
         Weight of each band to begin with; the noise that is found replaces it.
     start : tuple of int
         Displacement (y, x) of b against a, right to about a pixel.
+    expected : ndarray, shape (2,)
+        Where b should lie. It decides along directions that the images leave open (a single edge that crosses the
+        overlap), and next to nothing along the others.
 
     Returns
     -------
@@ -79,19 +87,26 @@ def refine_near(a: Array, b: Array, weights: Array, start: tuple[int, int]) -> R
     """
     size = (a.shape[1], a.shape[2])
     rows_a, columns_a, rows_b, columns_b = overlap(size, start)
-    part_a, part_b = a[:, rows_a, columns_a], b[:, rows_b, columns_b]
-    height, width = part_a.shape[1] - 2 * REACH, part_a.shape[2] - 2 * REACH
-    if min(height, width) < _MIN_SIDE_PX:
+    height, width = rows_a.stop - rows_a.start, columns_a.stop - columns_a.start
+    if min(height, width) < MIN_SIDE_PX:
         return None
+    if min(height, width) >= MIN_SIDE_PX + 2:
+        # The outermost pixels of one image are interpolated beyond its border when it moves.
+        rows_a, columns_a, rows_b, columns_b = (
+            slice(s.start + 1, s.stop - 1) for s in (rows_a, columns_a, rows_b, columns_b)
+        )
+        height, width = height - 2, width - 2
+    part_a, part_b = with_margin(a, rows_a, columns_a), with_margin(b, rows_b, columns_b)
     nuisance = _smooth_terms(height, width)
     scale = np.asarray(weights, np.float64)
     move, hessian = np.zeros(2), np.zeros((2, 2))
     for _ in range(_ITERATIONS):
-        left = shift_images(part_a, (move[0] / 2, move[1] / 2))
-        right = shift_images(part_b, (-move[0] / 2, -move[1] / 2))
-        hessian, step, scale = _step(left, right, nuisance, scale)
-        if not np.isfinite(step).all():
-            return None
+        left = _smoothed(shift_images(part_a, (move[0] / 2, move[1] / 2)))
+        right = _smoothed(shift_images(part_b, (-move[0] / 2, -move[1] / 2)))
+        hessian, gradient, scale = _step(left, right, nuisance, scale)
+        pull = _CORRELATED_PX / _EXPECTED_PX**2
+        away = expected - np.asarray(start) - move
+        step = np.linalg.solve(hessian + pull * np.eye(2), gradient + pull * away)
         length = float(np.hypot(*step))
         move = move + step * min(1.0, 0.7 / max(length, 1e-12))
         if np.abs(move).max() > 1.5:
@@ -99,6 +114,13 @@ def refine_near(a: Array, b: Array, weights: Array, start: tuple[int, int]) -> R
         if length < _CONVERGED_PX:
             return Refined(np.asarray(start) + move, hessian / _CORRELATED_PX)
     return Refined(np.asarray(start) + move, hessian / _CORRELATED_PX, converged=False)
+
+
+def _smoothed(images: Array) -> Array:
+    from scipy import ndimage
+
+    result: Array = ndimage.gaussian_filter(images, (0, _SMOOTHING_PX, _SMOOTHING_PX), mode="nearest", truncate=3)
+    return result
 
 
 def _smooth_terms(height: int, width: int) -> Array:
@@ -111,7 +133,7 @@ def _smooth_terms(height: int, width: int) -> Array:
 
 
 def _step(left: Array, right: Array, nuisance: Array, scale: Array) -> tuple[Array, Array, Array]:
-    """One Gauss-Newton step: inverse covariance, step (y, x), and the inverse noise variance of each band."""
+    """Return normal matrix and right side of a Gauss-Newton step (y, x), and the inverse noise variance by band."""
     hessian, gradient = np.zeros((2, 2)), np.zeros(2)
     found = np.zeros(len(left))
     for band in range(len(left)):
@@ -134,7 +156,4 @@ def _step(left: Array, right: Array, nuisance: Array, scale: Array) -> tuple[Arr
         found[band] = 1.0 / max(variance, 1e-6 * signal, 1e-30)
         hessian += scale[band] * inner
         gradient -= scale[band] * outer
-    determinant = np.linalg.det(hessian)
-    if determinant <= 1e-12 * np.trace(hessian) ** 2:
-        return hessian, np.full(2, np.nan), found
-    return hessian, np.linalg.solve(hessian, gradient), found
+    return hessian, gradient, found

@@ -18,6 +18,7 @@ from linumpy_lib.step import Task
 from linumpy_lib.stitching.canvas import Canvas
 from linumpy_lib.stitching.layout import Layout, Place
 from linumpy_lib.stitching.placement import Placement, place_names
+from linumpy_lib.stitching.seams import seam_profile, seams_of
 from linumpy_lib.stitching.tile_images import TileImages
 
 Array = npt.NDArray[Any]
@@ -81,6 +82,7 @@ def report_placement(
     task.metric("empty_tiles", len(images.empty), status="warning" if images.empty else "ok")
     task.metric("positions_start", layout.source)
     task.metric("positions_method", placement.method, status="warning" if placement.reason else "ok")
+    task.metric("grid_step", placement.step)
     task.metric("pairs", len(placement.matches) + len(placement.silent))
     task.metric("pairs_measured", len(placement.matches))
     task.metric("pairs_rejected", len(solution.outliers))
@@ -98,9 +100,17 @@ def report_placement(
         if not math.isnan(value):
             task.metric(f"overlap_correlation_{name}", round(value, 5))
     covered = canvas.count() > 0
+    report_seams(task, mean, canvas)
     hole = 1 - float(covered.mean())
     task.metric("empty_fraction", round(hole, 5), "fraction", **judge("empty_fraction", hole))
     task.metric("mean_intensity", float(mean[covered].mean()))
+
+
+def report_seams(task: Task, mean: Array, canvas: Canvas) -> None:
+    """Record how visible the tiles' borders are in the mean over depth."""
+    visibility = seam_profile(mean, canvas.count() > 0, seams_of(canvas)).visibility
+    if math.isfinite(visibility):
+        task.metric("seam_visibility", round(visibility, 4), "ratio", **judge("seam_visibility", visibility))
 
 
 def write_preview(path: Path, store: Path, canvas: Canvas, mean: Array, name: str) -> None:

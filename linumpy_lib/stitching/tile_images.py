@@ -1,4 +1,4 @@
-"""Few-plane images of tiles for matching: means over bands of depth, brightness made comparable, noise smoothed."""
+"""Few-plane images of tiles for matching: means over bands of depth, brightness made comparable."""
 
 from __future__ import annotations
 
@@ -35,8 +35,8 @@ _FLOOR = 0.1
 class TileImages:
     """Images of every tile of a mosaic, kept in an unnamed file, so that memory does not grow with the slice.
 
-    Two versions of each are kept: *smooth*, the logarithm of the brightness, smoothed by one pixel; and *level*, the
-    same less its mean over a wide neighbourhood.
+    Two versions of each are kept: *log*, the logarithm of the brightness; and *level*, the same smoothed by one pixel,
+    less its mean over a wide neighbourhood.
 
     Parameters
     ----------
@@ -86,9 +86,15 @@ class TileImages:
         self.empty: list[Place] = []
         self.saturated = 0.0
         self.negative = False
+        try:
+            self._make(list(grid.places() if places is None else places), threads, advance)
+        except BaseException:
+            self.close()
+            raise
+
+    def _make(self, listed: list[Place], threads: int, advance: Callable[[], None] | None) -> None:
         typical = []
         with ThreadPoolExecutor(max(1, threads)) as pool:
-            listed = list(grid.places() if places is None else places)
             projected = in_order(pool, self._project, listed, threads + 1)
             for place, (mean, saturated, low) in zip(listed, projected, strict=True):
                 if mean is None:
@@ -109,18 +115,18 @@ class TileImages:
                 for version, images in enumerate(versions):
                     self._write(place, version, images)
 
-    def smooth(self, place: Place) -> Array:
-        """Logarithm of the brightness, smoothed: float32 (bands, y, x)."""
+    def log(self, place: Place) -> Array:
+        """Logarithm of the brightness: float32 (bands, y, x)."""
         return self._read(place, 0)
 
     def level(self, place: Place) -> Array:
-        """`smooth` less its wide neighbourhood's mean: float32 (bands, y, x)."""
+        """`log`, smoothed, less its wide neighbourhood's mean: float32 (bands, y, x)."""
         return self._read(place, 1)
 
     @functools.cached_property
     def background_level(self) -> float:
-        """Otsu's threshold of the smooth images of all tiles, mean over depth: what lies below is background."""
-        values = np.concatenate([self.smooth(place).mean(axis=0)[::4, ::4].ravel() for place in self.places])
+        """Otsu's threshold of the logarithms of all tiles, mean over depth: what lies below is background."""
+        values = np.concatenate([self.log(place).mean(axis=0)[::4, ::4].ravel() for place in self.places])
         return otsu(values)
 
     def close(self) -> None:
@@ -206,15 +212,16 @@ def band_edges(depth: int) -> list[tuple[int, int]]:
 def _versions(mean: Array, floor: Array) -> tuple[Array, Array]:
     from scipy import ndimage
 
-    smooth, level = np.empty_like(mean), np.empty_like(mean)
+    logs, level = np.empty_like(mean), np.empty_like(mean)
     wide = float(np.clip(_LEVELLING * min(mean.shape[1:]), *_LEVELLING_PX))
     # Averages near the border are those of what exists: a mirrored border would look different in the other tile.
     share = ndimage.gaussian_filter(np.ones(mean.shape[1:]), wide, mode="constant", truncate=3)
     for band, image in enumerate(mean):
         log = np.log(np.maximum(image, 0).astype(np.float64) + floor[band])
-        smooth[band] = ndimage.gaussian_filter(log, SMOOTHING_PX, mode="nearest")
-        level[band] = smooth[band] - ndimage.gaussian_filter(log, wide, mode="constant", truncate=3) / share
-    return smooth, level
+        logs[band] = log
+        level[band] = ndimage.gaussian_filter(log, SMOOTHING_PX, mode="nearest")
+        level[band] -= ndimage.gaussian_filter(log, wide, mode="constant", truncate=3) / share
+    return logs, level
 
 
 X = TypeVar("X")

@@ -4,6 +4,7 @@ process CREATE_MOSAIC_GRID {
     tag "${meta.id} ${meta.slice}"
     label 'process_medium'
     label 'process_gpu'
+    errorStrategy { FailedSlices.strategy(task, meta) }
 
     input:
     tuple val(meta), path(tiles, stageAs: 'tiles/*'), val(fingerprint) // meta: Map(id, slice); tiles: List of tile folders

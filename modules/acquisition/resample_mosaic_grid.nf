@@ -4,6 +4,7 @@ process RESAMPLE_MOSAIC_GRID {
     tag "${meta.id} ${meta.slice}"
     label 'process_low'
     label 'process_gpu'
+    errorStrategy { FailedSlices.strategy(task, meta) }
 
     input:
     tuple val(meta), path(mosaic, stageAs: 'input/*'), val(fingerprint) // meta: Map(id, slice); mosaic: store

@@ -4,6 +4,7 @@ process COMPENSATE_ATTENUATION {
     tag "${meta.id} ${meta.slice}"
     label 'process_medium'
     label 'process_gpu'
+    errorStrategy { FailedSlices.strategy(task, meta) }
 
     input:
     tuple val(meta), path(slice), val(fingerprint) // meta: Map(id, slice); slice: store of crop_interface

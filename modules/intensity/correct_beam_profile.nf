@@ -3,6 +3,7 @@
 process CORRECT_BEAM_PROFILE {
     tag "${meta.id} ${meta.slice}"
     label 'process_medium'
+    errorStrategy { FailedSlices.strategy(task, meta) }
 
     input:
     tuple val(meta), path(slice), val(fingerprint) // meta: Map(id, slice); slice: store of stitch_slice

@@ -3,6 +3,7 @@
 process CROP_INTERFACE {
     tag "${meta.id} ${meta.slice}"
     label 'process_medium'
+    errorStrategy { FailedSlices.strategy(task, meta) }
 
     input:
     tuple val(meta), path(slice), val(fingerprint) // meta: Map(id, slice); slice: store of correct_beam_profile

@@ -3,6 +3,7 @@
 process MEASURE_SLICE {
     tag "${meta.id} ${meta.slice}"
     label 'process_low'
+    errorStrategy { FailedSlices.strategy(task, meta) }
 
     input:
     tuple val(meta), path(slice), val(fingerprint) // meta: Map(id, slice); slice: store of compensate_attenuation

@@ -3,6 +3,7 @@
 process NORMALIZE_SLICE {
     tag "${meta.id} ${meta.slice}"
     label 'process_medium'
+    errorStrategy { FailedSlices.strategy(task, meta) }
 
     input:
     // meta: Map(id, slice); slice: store of compensate_attenuation; levels: json of measure_slice; factors: csv of

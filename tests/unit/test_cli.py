@@ -70,7 +70,13 @@ def test_results_take_their_final_names_together(volume, tmp_path, capsys):
     ]
     assert (tmp_path / "out" / "my brain_b.txt").read_text() == "18478"
     metrics = json.loads(results[2].read_text())
-    assert metrics["metrics"]["gain"] == {"value": 2.0, "unit": "", "status": "ok", "thresholds": {}}
+    assert metrics["metrics"]["gain"] == {
+        "value": 2.0,
+        "unit": "",
+        "description": "",
+        "status": "ok",
+        "thresholds": {},
+    }
     assert metrics["notes"] == ["brightened"]
     assert metrics["provenance"]["parameters"] == {"gain": 2.0}
     assert len(metrics["provenance"]["inputs"]["input"]) == 64

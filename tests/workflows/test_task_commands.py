@@ -17,11 +17,15 @@ from linumpy_lib.params import to_text
 from linumpy_lib.provenance import code_hash
 
 RUN_ALL = ("-profile", "test,cpu", "--output", "results", "--anisotropy_slabs", "2", "--anisotropy_npz")
-RUN_PREPROCESS = (
-    *("-profile", "cpu", "--workflow", "preprocess", "--input", "simulate", "--output", "results_preprocess"),
-    *("--generate_aips", "--generate_previews"),
+RUN_RECONSTRUCT = (
+    *("-profile", "cpu", "--workflow", "preprocess,reconstruct", "--input", "simulate", "--output", "results_slices"),
+    *("--generate_aips", "--generate_previews", "--fix_curvature_enabled", "--stitch_global_transform"),
+    *("--correct_bias_field", "--align_to_ras_enabled", "--publish_intermediates"),
 )
 STEPS = wired_steps()
+# Changed, this one would leave out a step.
+KEPT = {"apply_pairwise_transforms"}
+OWNED = {name: item for name, item in schema_parameters().items() if item.get("step") in STEPS and name not in KEPT}
 
 
 def changed(item: dict[str, Any]) -> Any:
@@ -32,13 +36,23 @@ def changed(item: dict[str, Any]) -> Any:
     if item["type"] == "boolean":
         return not default
     if "pattern" in item and item["type"] == "string":
-        candidates = ("1.5,2,3", "0.5,9", "7,8,9")
+        candidates = ("1.5,2,3", "0.5,9", "7,8,9", "PIR", "90 0 0", "5:6")
         return next(text for text in candidates if re.search(item["pattern"], text) and text != default)
     if item["type"] == "string":
         return 'it\'s 1,2 $HOME `x` "y" \\ ;'
-    if item.get("maximum") == default:
-        return default - 0.25
-    return 0 if default and item.get("minimum") == 0 else default + 1
+    if default and item.get("minimum") == 0:
+        return 0
+    if default + 1 <= item.get("maximum", default + 1):
+        return default + 1
+    return (
+        default - 1 if item["type"] == "integer" else (default + item.get("minimum", item.get("exclusiveMinimum"))) / 2
+    )
+
+
+VALUES = {name: changed(item) for name, item in OWNED.items()}
+# What the simulation makes is what the steps are told to read.
+VALUES["simulate_oct_axial_um"] = VALUES["axial_resolution"]
+VALUES["simulate_oct_interval_um"] = 1000 * VALUES["registration_slicing_interval_mm"]
 
 
 def text(value: Any) -> str:
@@ -50,11 +64,10 @@ def recorded(tmp_path_factory: pytest.TempPathFactory) -> tuple[Nextflow, Run]:
     """Run every step with every parameter changed."""
     folder = tmp_path_factory.mktemp("recorded")
     nextflow = Nextflow(folder / "run", tools=recording_tools(folder / "tools"))
-    values = {name: changed(item) for name, item in schema_parameters().items() if item.get("step") in STEPS}
-    (nextflow.folder / "changed.json").write_text(json.dumps(values))
+    (nextflow.folder / "changed.json").write_text(json.dumps(VALUES))
     first = nextflow.run(*RUN_ALL, "-params-file", "changed.json")
     assert first.status == 0, first.text
-    return nextflow, nextflow.run(*RUN_PREPROCESS, "-params-file", "changed.json")
+    return nextflow, nextflow.run(*RUN_RECONSTRUCT, "-params-file", "changed.json")
 
 
 def words(nextflow: Nextflow, step: str) -> list[list[str]]:
@@ -67,14 +80,14 @@ def test_every_step_is_called(recorded: tuple[Nextflow, Run]) -> None:
     assert {path.stem for path in nextflow.calls.iterdir()} == STEPS
 
 
-@pytest.mark.parametrize("name", [name for name, item in schema_parameters().items() if item.get("step") in STEPS])
+@pytest.mark.parametrize("name", OWNED)
 def test_a_changed_parameter_reaches_its_step_and_no_other(recorded: tuple[Nextflow, Run], name: str) -> None:
     nextflow, _run = recorded
-    item = schema_parameters()[name]
+    item = OWNED[name]
     for step in sorted(STEPS):
         for call in words(nextflow, step):
             if step == item["step"]:
-                assert call[call.index(f"--{name}") + 1] == text(changed(item))
+                assert call[call.index(f"--{name}") + 1] == text(VALUES[name])
             else:
                 assert f"--{name}" not in call
 

@@ -74,7 +74,7 @@ def report_anisotropy(
         document = results.read_json(path)
         notes += [note for note in document["notes"] if note not in notes]
         metrics |= {
-            name: Metric(name.replace("_", " "), **figure)
+            name: Metric.of(name, figure)
             for name, figure in document["metrics"].items()
             if name != "nonfinite_voxels"  # the statistics hold it
         }

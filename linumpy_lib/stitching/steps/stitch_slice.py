@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field
 
@@ -13,9 +13,8 @@ from linumpy_lib.step import Input, Step, Task
 if TYPE_CHECKING:
     from linumpy_lib.io import Volume
     from linumpy_lib.io.mosaic_grid import MosaicGrid
-    from linumpy_lib.stitching.canvas import Canvas
     from linumpy_lib.stitching.layout import Layout
-    from linumpy_lib.stitching.placement import Placement
+    from linumpy_lib.stitching.placement import Known, Placement
     from linumpy_lib.stitching.tile_images import TileImages
 
 STITCHED = "slice_{name}_stitch_3d.ome.zarr"
@@ -72,12 +71,23 @@ class StitchSliceParameters(Parameters):
             json_schema_extra={"unit": "px"},
         ),
     ] = 10
+    stitch_min_pairs: Annotated[
+        int,
+        Field(
+            description="Slices with fewer measured pairs of neighbours along y or x take the step of the tile grid "
+            "from all slices together; 0 trusts every slice with its own",
+            ge=0,
+            le=10000,
+            json_schema_extra={"unit": "pairs"},
+        ),
+    ] = 6
 
 
 def stitch_slice(
     *,
     input: Volume,  # noqa: A002
     global_transform: Path | None,
+    fallback_transform: Path | None,
     parameters: StitchSliceParameters,
     task: Task,
 ) -> None:
@@ -89,6 +99,8 @@ def stitch_slice(
         Mosaic (z, y, x) with its tile grid and voxel size.
     global_transform : Path or None
         File of `estimate_global_transform`: one linear map for all slices.
+    fallback_transform : Path or None
+        Such a file for slices with fewer than `stitch_min_pairs` pairs of their own.
     parameters : StitchSliceParameters
         The step's parameters.
     task : Task
@@ -100,23 +112,28 @@ def stitch_slice(
         If the mosaic states no tile grid or voxel size, or holds voxels that are not finite.
     """
     from linumpy_lib.errors import InputError
+    from linumpy_lib.io import open_volume
     from linumpy_lib.io.mosaic_grid import mosaic_grid
     from linumpy_lib.io.mosaic_tiles import tile_corners
     from linumpy_lib.stitching.layout import nominal_layout
+    from linumpy_lib.stitching.placement import Known
     from linumpy_lib.stitching.tile_images import TileImages
     from linumpy_lib.stitching.transform_file import matrix_from_steps, read_transform
 
-    grid = mosaic_grid(input)
+    # A stub run gets a corner of the mosaic, but needs one of every tile.
+    volume = open_volume(input.path) if task.stub and input.path is not None else input
+    grid = mosaic_grid(volume)
     spacing = input.require_spacing()
-    volume = input
     if task.stub:
         volume, grid = tile_corners(volume, grid)
     use_stage = parameters.use_motor_positions_for_stitching and not task.stub
     layout = nominal_layout(grid, spacing, parameters.stitch_overlap_fraction, use_stage=use_stage)
-    matrix = None
-    if global_transform is not None and not task.stub:
-        step = read_transform(global_transform)
+    known = None
+    transform = global_transform or fallback_transform
+    if transform is not None and not task.stub:
+        step = read_transform(transform)
         matrix = matrix_from_steps(step / [[spacing[1]], [spacing[2]]], layout)
+        known = Known(matrix, None if global_transform else parameters.stitch_min_pairs)
     images = TileImages(volume, grid, task.staging, threads=task.threads)
     try:
         if not images.places:
@@ -124,14 +141,14 @@ def stitch_slice(
                 f"{volume.name}: no tile of slice {grid.slice_id} holds anything; take the slice out of the run "
                 "(use=false in slice_config.csv) or look at its raw tiles"
             )
-        placement = _placed(images, layout, matrix, parameters, task)
+        placement = _placed(images, layout, known, parameters, task)
     finally:
         images.close()
     _write(volume, grid, images, layout, placement, parameters, task)
 
 
 def _placed(
-    images: TileImages, layout: Layout, matrix: Any, parameters: StitchSliceParameters, task: Task
+    images: TileImages, layout: Layout, known: Known | None, parameters: StitchSliceParameters, task: Task
 ) -> Placement:
     from linumpy_lib.stitching.placement import place_tiles
 
@@ -140,7 +157,7 @@ def _placed(
         layout,
         "motor" if task.stub else parameters.stitch_positions,
         parameters.max_blend_refinement_px,
-        matrix=matrix,
+        known=known,
         threads=task.threads,
     )
     if layout.reason and parameters.use_motor_positions_for_stitching and not task.stub:
@@ -163,14 +180,13 @@ def _write(
 ) -> None:
     import math
 
-    from linumpy_lib.io.slice_frame import KEY
     from linumpy_lib.stitching.assembly import write_slice
     from linumpy_lib.stitching.blending import BlendingWeights
     from linumpy_lib.stitching.canvas import plan_canvas
+    from linumpy_lib.stitching.frame import slice_provenance
     from linumpy_lib.stitching.report import report_placement, write_pairs, write_positions, write_preview
 
     canvas = plan_canvas(placement.solution.positions, layout.tile)
-    frame = slice_frame_of(volume, grid, layout, canvas)
     weights = BlendingWeights(canvas, parameters.stitch_blending_method, task.staging)
     path = task.path(STITCHED)
     try:
@@ -180,7 +196,7 @@ def _write(
             grid,
             canvas,
             weights,
-            provenance={**task.provenance, KEY: frame.as_json()},
+            provenance={**task.provenance, **slice_provenance(volume, grid, layout, canvas)},
             lowest=-math.inf if images.negative else 0.0,
             threads=task.threads,
             progress=task.progress,
@@ -233,28 +249,6 @@ def overlap_of(layout: Layout, axis: str) -> float:
     return measured_overlap(layout, np.eye(2))[axis]
 
 
-def slice_frame_of(volume: Volume, grid: MosaicGrid, layout: Layout, canvas: Canvas) -> Any:
-    """Where the slice's voxels lie."""
-    from linumpy_lib.io.slice_frame import SliceFrame
-
-    spacing = volume.require_spacing()
-    stage = None
-    if layout.stage_px is not None:
-        # The stage tells centres of tiles; their field of view begins half of it before.
-        centre = [float(p) * s / 1000 for p, s in zip(layout.stage_px, spacing[1:], strict=True)]
-        view = [
-            field if field > 0 else n * s
-            for field, n, s in zip(grid.field_of_view_um, layout.tile, spacing[1:], strict=True)
-        ]
-        y, x = (c - (v - s) / 2000 for c, v, s in zip(centre, view, spacing[1:], strict=True))
-        stage = (y, x)
-    return SliceFrame(
-        slice_id=grid.slice_id,
-        origin_um=(0.0, canvas.origin[0] * spacing[1], canvas.origin[1] * spacing[2]),
-        stage_origin_mm=stage,
-    )
-
-
 STEP = Step(
     name="stitch_slice",
     function=stitch_slice,
@@ -265,7 +259,13 @@ STEP = Step(
     "interpolated once. Places without a tile are holes of zeros.",
     inputs=(
         Input("input", "mosaic of one slice, axes z,y,x"),
-        Input("global_transform", "file of estimate_global_transform", kind="path", required=False),
+        Input("global_transform", "file of estimate_global_transform, for this slice too", kind="path", required=False),
+        Input(
+            "fallback_transform",
+            "such a file for slices with fewer than stitch_min_pairs pairs of their own",
+            kind="path",
+            required=False,
+        ),
     ),
     outputs={
         STITCHED: "the slice (float32)",

@@ -1,0 +1,125 @@
+"""What neighbours of a stack show where they overlap: remaining shift, and brightness."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+from itertools import pairwise
+
+import numpy as np
+import numpy.typing as npt
+
+from linumpy_lib.alignment.line_solver import Difference, solve_line
+from linumpy_lib.alignment.phase_correlation import pearson
+from linumpy_lib.alignment.stack_volume import PlacedSlice, StackedVolume
+
+Image = npt.NDArray[np.float32]
+
+_PLANES = 5
+_SIDE = 512
+_FEWEST_PIXELS = 1000
+_LEAST_CORRELATION = 0.5
+_GAIN_NOISE = 0.02
+_LEAST_GAIN_SPREAD = 0.05
+_GAIN_LIMITS = (0.5, 2.0)
+_SHIFT_NOISE_PX = 0.1
+_LEAST_SHIFT_SPREAD_PX = 0.3
+
+
+def overlaps(slices: Sequence[PlacedSlice]) -> list[tuple[int, int, range]]:
+    """Neighbours that share planes: their places in the sequence, and the planes of the stack, ramp to end."""
+    found = []
+    for k, (above, below) in enumerate(pairwise(slices)):
+        planes = range(max(below.ramp[0], below.top), min(above.bottom, below.bottom))
+        if len(planes) > 0:
+            found.append((k, k + 1, planes))
+    return found
+
+
+def _pictures(stack: StackedVolume, pair: tuple[int, int], planes: range, step: int) -> tuple[Image, Image]:
+    """Mean over some shared planes of either slice, posed, every `step`-th pixel; 0 where it holds nothing."""
+    chosen = sorted({int(z) for z in np.linspace(planes.start, planes.stop - 1, min(_PLANES, len(planes)))})
+    pictures = []
+    for k in pair:
+        alone = replace(stack, slices=(replace(stack.slices[k], gain=1.0, ramp=(0, 0)),))
+        total: Image = np.zeros(stack.shape[1:], np.float32)[::step, ::step].copy()
+        for z in chosen:
+            total += _plane(alone, z, step)
+        total /= np.float32(len(chosen))
+        pictures.append(total)
+    return pictures[0], pictures[1]
+
+
+def _plane(stack: StackedVolume, z: int, step: int) -> Image:
+    """One plane in bands, so that no more than a few rows are held for all depths."""
+    _, height, width = stack.shape
+    rows = max(step, 256 // step * step)
+    parts = [
+        stack.read((slice(z, z + 1), slice(y, min(height, y + rows)), slice(0, width)))[0, ::step, ::step]
+        for y in range(0, height, rows)
+    ]
+    return np.concatenate(parts)
+
+
+def gains(stack: StackedVolume) -> tuple[list[float], list[float]]:
+    """Factor for each slice that makes neighbours equally bright where they overlap.
+
+    The log ratios of all pairs are one least-squares problem with a weak pull to 1. What all pairs have in common
+    (deep tissue is darker than shallow tissue in every slice alike) is no difference between slices and is taken out
+    first; so factors do not drift along the stack.
+
+    Returns
+    -------
+    factors : list of float
+        Between 0.5 and 2.
+    ratios : list of float
+        Brightness of the lower slice over that of the upper one, for each pair that could be compared.
+    """
+    step = max(1, max(stack.shape[1:]) // _SIDE)
+    differences, ratios = [], []
+    for first, second, planes in overlaps(stack.slices):
+        above, below = _pictures(stack, (first, second), planes, step)
+        both = (above > 0) & (below > 0)
+        if both.sum() < min(_FEWEST_PIXELS, above.size // 10):
+            continue
+        alike = pearson(above[both], below[both])
+        if alike < _LEAST_CORRELATION:
+            continue  # other tissue, or none: its brightness says nothing of the slices
+        floor = np.median(above[both]), np.median(below[both])
+        both &= (above >= floor[0]) & (below >= floor[1])
+        if not both.any():
+            continue
+        ratio = float(np.median(below[both] / above[both]))
+        ratios.append(ratio)
+        differences.append(Difference(first, second, math.log(ratio), alike))
+    if len(differences) >= 3:
+        common = float(np.median([d.value for d in differences]))
+        differences = [replace(d, value=d.value - common) for d in differences]
+    logs = solve_line(len(stack.slices), differences, _GAIN_NOISE, _LEAST_GAIN_SPREAD)
+    factors = np.exp(-(logs - np.median(logs)))
+    return [float(f) for f in np.clip(factors, *_GAIN_LIMITS)], ratios
+
+
+def remaining_shifts(stack: StackedVolume, limit_px: float) -> list[tuple[float, float]]:
+    """Shift (y, x) of each slice that is still seen in the overlaps, by phase correlation, up to a limit.
+
+    Returns
+    -------
+    list of (float, float)
+        Where a slice's content lies too far along y and x, pixels.
+    """
+    from linumpy_lib.alignment.phase_correlation import find_shift
+
+    differences: tuple[list[Difference], list[Difference]] = ([], [])
+    for first, second, planes in overlaps(stack.slices):
+        above, below = _pictures(stack, (first, second), planes, 1)
+        if min((above > 0).sum(), (below > 0).sum()) < _FEWEST_PIXELS:
+            continue
+        fit = find_shift(above, below, starts=((0.0, 0.0),), limit_px=limit_px)
+        # a lower slice that has to be moved by `offset` to match is seen at minus that
+        if math.hypot(*fit.offset) <= limit_px and fit.correlation > 0:
+            for axis in (0, 1):
+                differences[axis].append(Difference(first, second, -fit.offset[axis], fit.correlation))
+    solved = [solve_line(len(stack.slices), d, _SHIFT_NOISE_PX, _LEAST_SHIFT_SPREAD_PX) for d in differences]
+    return [(float(y), float(x)) for y, x in zip(*solved, strict=True)]

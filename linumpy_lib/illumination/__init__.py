@@ -1,0 +1,1 @@
+"""Flat field and focal curvature of tiles."""

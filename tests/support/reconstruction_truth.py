@@ -1,0 +1,185 @@
+"""How far a reconstructed volume is from the simulated acquisition that it was made of."""
+
+from __future__ import annotations
+
+import csv
+import math
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from scipy import ndimage
+
+from linumpy_lib.alignment.rigid import Rigid, image_centre
+from linumpy_lib.io import Volume, open_volume
+from linumpy_lib.io.slice_frame import slice_frame
+from linumpy_lib.simulation.truth import Truth
+
+
+@dataclass(frozen=True)
+class Reconstruction:
+    """Errors after the whole volume's own offset and rotation; lengths in voxels of the volume.
+
+    `tile_rms` is what stitching left: errors of tiles that no motion of whole slices mends. `correlation` compares
+    single voxels with the truth's reflectivity, noise and all; `smooth_correlation` blurs both by one voxel, which
+    takes most of the speckle out.
+    """
+
+    position_rms: float
+    position_max: float
+    rotation_rms: float
+    depth_rms: float
+    depth_max: float
+    drift: float
+    tile_rms: float
+    planes: int
+    expected_planes: int
+    correlation: float
+    smooth_correlation: float
+    of_slice: dict[int, tuple[float, float, float, float]]
+
+
+def _rows(path: Path) -> dict[int, dict[str, str]]:
+    with path.open() as stream:
+        return {int(row["slice_id"]): row for row in csv.DictReader(stream)}
+
+
+def slice_to_world(
+    truth: Truth, stitched: Volume, tiles: Path, row: dict[str, str], slice_id: int
+) -> tuple[np.ndarray, np.ndarray, float]:
+    """Affine from a pixel of a slice on the canvas to the world, fitted to where its tiles were put and really lay.
+
+    Returns
+    -------
+    matrix, offset : ndarray
+        For (y, x), micrometres.
+    residual : float
+        Of the tiles, rms, micrometres: what no motion of the whole slice can mend.
+    """
+    origin = np.array(slice_frame(stitched).origin_um[1:]) / np.array(stitched.require_spacing()[1:])
+    corner = np.array([float(row["y_px"]), float(row["x_px"])])
+    item = truth.slice(slice_id)
+    half = np.array(truth.tile_shape[1:]) * np.array(truth.spacing_um[1:]) / 2
+    pixels, places = [], []
+    with tiles.open() as stream:
+        for tile in csv.DictReader(stream):
+            if tile["status"] == "used":
+                middle = half / np.array(stitched.require_spacing()[1:])
+                put = np.array([float(tile["y_px"]), float(tile["x_px"])]) + middle - 0.5
+                pixels.append(put - origin + corner)
+                lab = np.array(item.tile(int(tile["column"]), int(tile["row"])).centre_xy_um)
+                places.append(truth.world_xy_um(slice_id, lab)[::-1])
+    model = np.column_stack([np.array(pixels), np.ones(len(pixels))])
+    fit = np.linalg.lstsq(model, np.array(places), rcond=None)[0]
+    residual = np.array(places) - model @ fit
+    return fit[:2].T, fit[2], float(np.sqrt((residual**2).sum(axis=1).mean()))
+
+
+def compare(
+    truth: Truth,
+    reference: Volume,
+    stitched: dict[int, Volume],
+    tiles: dict[int, Path],
+    common: Volume,
+    positions: Path,
+    stack: Path,
+    name: str,
+) -> Reconstruction:
+    """Compare a stacked volume with the truth.
+
+    Parameters
+    ----------
+    truth : Truth
+        The acquisition.
+    reference : Volume
+        The truth volume.
+    stitched : dict of int to Volume
+        Slices before they were brought to the common canvas.
+    tiles : dict of int to Path
+        slice_*_tile_positions.csv.
+    common : Volume
+        Any slice on the canvas.
+    positions : Path
+        common_space.csv.
+    stack : Path
+        Folder of the stack.
+    name : str
+        Name of the volume.
+    """
+    canvas, placed = _rows(positions), _rows(stack / "stacking_decisions.csv")
+    volume = open_volume(stack / f"{name}.ome.zarr")
+    spacing = np.array(volume.require_spacing())
+    corner = np.round(np.array(volume.origin_um)[1:] / spacing[1:])
+    centre = image_centre((common.shape[1], common.shape[2]))
+    middle = np.array([volume.shape[1], volume.shape[2]]) / 2
+    maps, depths, residuals = {}, {}, []
+    for k, store in stitched.items():
+        matrix, offset, rest = slice_to_world(truth, store, tiles[k], canvas[k], k)
+        row = placed[k]
+        pose = Rigid(
+            math.radians(float(row["rotation_deg"])), (float(row["shift_y_px"]), float(row["shift_x_px"])), centre
+        )
+        turn, shift = pose.affine()
+        whole = matrix @ turn
+        residuals.append(rest / spacing[1])
+        maps[k] = whole, matrix @ (turn @ corner + shift) + offset
+        first = truth.world_z_um(k, slice_frame(store).origin_um[0] / truth.spacing_um[0])
+        depths[k] = (first - int(row["first_plane"]) * spacing[0]) / spacing[0]
+    ids = sorted(maps)
+    places = np.array([(maps[k][0] @ middle + maps[k][1]) / spacing[1:] for k in ids])
+    angles = np.array(
+        [math.degrees(math.atan2(maps[k][0][0, 1] - maps[k][0][1, 0], np.trace(maps[k][0]))) for k in ids]
+    )
+    errors = places - places.mean(axis=0)
+    turns = angles - angles.mean()
+    deep = np.array([depths[k] for k in ids])
+    deep -= np.median(deep)
+    lengths = np.hypot(*errors.T)
+    matrix = np.mean([maps[k][0] for k in ids], axis=0)
+    offset = np.mean([maps[k][1] for k in ids], axis=0)
+    first = float(np.median([depths[k] for k in ids])) * spacing[0]
+    plain, smooth = _correlations(truth, reference, volume, matrix, offset, first)
+    thick = open_volume(stitched[ids[-1]].path).shape[0]  # type: ignore[arg-type]
+    expected = round((truth.slice(ids[-1]).face_um - truth.slice(ids[0]).face_um) / spacing[0])
+    return Reconstruction(
+        position_rms=float(np.sqrt(np.mean(lengths**2))),
+        position_max=float(lengths.max()),
+        rotation_rms=float(np.sqrt(np.mean(turns**2))),
+        depth_rms=float(np.sqrt(np.mean(deep**2))),
+        depth_max=float(np.abs(deep).max()),
+        drift=float(np.hypot(*(errors[-1] - errors[0]))),
+        tile_rms=float(np.sqrt(np.mean(np.square(residuals)))),
+        planes=volume.shape[0],
+        expected_planes=expected + thick,
+        correlation=plain,
+        smooth_correlation=smooth,
+        of_slice={
+            k: (float(e[0]), float(e[1]), float(t), float(d))
+            for k, e, t, d in zip(ids, errors, turns, deep, strict=True)
+        },
+    )
+
+
+def _correlations(
+    truth: Truth, reference: Volume, volume: Volume, matrix: np.ndarray, offset: np.ndarray, first_um: float
+) -> tuple[float, float]:
+    """Correlation with the reflectivity where the volume has tissue, per voxel and blurred by one voxel."""
+    spacing = np.array(volume.require_spacing())
+    data = volume.read()
+    source = np.asarray(reference.read(), np.float32)
+    low, high = truth.volume["low"], truth.volume["high"]
+    source = np.clip((source - low) / (high - low), 0, 1)
+    linear = np.zeros((3, 3))
+    linear[0, 0], linear[1:, 1:] = spacing[0], matrix
+    start = np.array([first_um, *offset])
+    rows = np.array(truth.volume_from_world)
+    step = np.array(truth.volume["spacing_um"])
+    affine = rows[:, :3] @ linear / step[:, None]
+    true = ndimage.affine_transform(
+        source, affine, (rows[:, :3] @ start + rows[:, 3]) / step, output_shape=data.shape, order=1
+    )
+    agarose = float(truth.parameters["simulate_oct_agarose"])
+    lit = (ndimage.minimum_filter(data, (1, 3, 3)) > 0) & (true > 1.5 * agarose)
+    plain = float(np.corrcoef(data[lit], true[lit])[0, 1])
+    soft = [ndimage.gaussian_filter(one, 1.0) for one in (data, true)]
+    return plain, float(np.corrcoef(soft[0][lit], soft[1][lit])[0, 1])

@@ -1,0 +1,65 @@
+"""A slice whose data are damaged: the run stops and says why, or goes on without it where the user allows that."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from support.nextflow_runs import Nextflow
+
+from linumpy_lib.cli import execute
+from linumpy_lib.quality.steps.generate_report import STEP as REPORT
+from linumpy_lib.simulation.steps.simulate_oct import STEP as SIMULATE
+
+
+@pytest.fixture(scope="module")
+def damaged(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Raw tiles of four slices; a file of slice 2 and one of slice 3 are cut off."""
+    folder = tmp_path_factory.mktemp("acquisition")
+    sizes = {"slices": "4", "tiles_x": "2", "tiles_y": "2", "tile_shape": "40,32,32"}
+    words = [word for name, value in sizes.items() for word in (f"--simulate_oct_{name}", value)]
+    execute(SIMULATE, [*words, "--output", str(folder), "--name", "brain", "--quiet"])
+    raw = folder / "brain_raw"
+    for number in (2, 3):
+        path = sorted((raw / f"tile_x01_y00_z{number:02d}").glob("image_*.bin"))[0]
+        path.write_bytes(path.read_bytes()[:1000])
+    return raw
+
+
+@pytest.fixture(scope="module")
+def runs(damaged: Path, tmp_path_factory: pytest.TempPathFactory) -> Nextflow:
+    return Nextflow(tmp_path_factory.mktemp("runs") / "run")
+
+
+def words(damaged: Path, allowed: int) -> tuple[str, ...]:
+    base = ("-profile", "cpu", "--workflow", "preprocess", "--input", str(damaged), "--output", f"out{allowed}")
+    return (*base, "--max_failed_slices", str(allowed), "-resume")
+
+
+@pytest.mark.parametrize("allowed", [0, 1])
+def test_the_run_stops_when_more_slices_fail_than_it_may_lose(runs: Nextflow, damaged: Path, allowed: int) -> None:
+    run = runs.run(*words(damaged, allowed))
+    assert run.status == 1
+    assert "The run has failed." in run.text
+    assert f"--max_failed_slices is {allowed}" in run.text
+    assert "the file is truncated" in run.text
+    assert "the report will say so" in run.text
+
+
+def test_the_run_goes_on_without_the_slices_that_it_may_lose(runs: Nextflow, damaged: Path) -> None:
+    run = runs.run(*words(damaged, 2))
+    assert run.status == 0, run.text
+    assert "without z02, z03: failed, and --max_failed_slices is 2" in run.text
+    assert "z03 in create_mosaic_grid: tiles/tile_x01_y00_z03/image_" in run.text
+    output = runs.folder / "out2"
+    failed = json.loads((output / "pipeline_info" / "failed_slices.json").read_text())
+    assert [one["slice"] for one in failed] == ["z02", "z03"]
+    assert not (output / "preprocess" / "mosaic_grid_3d_z02.ome.zarr").exists()
+
+    execute(REPORT, [str(output)])
+    report = json.loads(next((output / "preprocess").glob("*_report.json")).read_text())
+    assert report["status"] == "error"
+    assert [row["state"] for row in report["slices"]] == ["excluded", "used", "failed", "failed"]
+    assert "the file is truncated" in report["slices"][2]["why"]
+    assert report["verdict"][0] == "2 slices failed and are not in the result."
