@@ -34,6 +34,7 @@ def fuse_views(
     from linumpy_lib.fusion.fused_view import FusedView, FusionChoices
     from linumpy_lib.fusion.pair_views import FlippedReader, read_record, require_pair, view_name
     from linumpy_lib.io import write_volume
+    from linumpy_lib.io.lazy import LazyArray
 
     spacing = require_pair(reference, moving)
     record = read_record(registration)
@@ -55,7 +56,7 @@ def fuse_views(
     source = FusedView(readers[0], readers[1], record, places, choices, task.threads)
     write_volume(
         task.path(FUSED),
-        source,
+        LazyArray(source),
         spacing_um=spacing,
         axes="zyx",
         provenance=provenance,
@@ -87,6 +88,7 @@ def _write_apart(
 ) -> None:
     from linumpy_lib.fusion.side_by_side import SideBySide
     from linumpy_lib.io import write_volume
+    from linumpy_lib.io.lazy import LazyArray
     from linumpy_lib.quality.slice_preview import write_panels
 
     task.note(
@@ -95,7 +97,7 @@ def _write_apart(
     task.metric("fused", "no", status="error")
     write_volume(
         task.path(APART),
-        SideBySide(readers),
+        LazyArray(SideBySide(readers)),
         spacing_um=spacing,
         axes="czyx",
         channel_names=("first view, not registered", "second view, not registered"),

@@ -27,7 +27,7 @@ def write_pair(folder, scene, timepoint=0):
 @pytest.fixture(scope="module")
 def pair(tmp_path_factory):
     folder = tmp_path_factory.mktemp("pair")
-    scene = opposing_views((40, 96, 96), fill=0.03, shift_zyx=(1.4, -3.2, 4.6))
+    scene = opposing_views((40, 96, 96), fill=0.1, shift_zyx=(1.4, -3.2, 4.6))
     first, second = write_pair(folder, scene)
     run = ["--reference", first, "--moving", second, "--output", str(folder), "--name", STEM, "--quiet"]
     execute(register_views.STEP, run)
