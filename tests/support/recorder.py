@@ -15,6 +15,7 @@ OUTPUTS = {
         "_statistics.json",
     ],
     "export_npz": ["_anisotropy.npz"],
+    "generate_report": ["_report.html", "_report.txt", "_report.json"],
     "report_anisotropy": ["_preview.png", "_anisotropy_report.html"],
 }
 # Names that do not begin with the task's name.

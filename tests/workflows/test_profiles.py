@@ -28,7 +28,7 @@ EXPECTED = {
     "slurm": {
         "process.executor": "'slurm'",
         "process.'withName:.*'.maxForks": "0",
-        "process.resourceLimits": "[cpus:1024, memory:'16 TB', time:'30d']",
+        "process.resourceLimits": "[cpus:1024, memory:'16 TB', time:'30 d']",
     },
     "apptainer": {
         "apptainer.enabled": "true",
@@ -42,9 +42,16 @@ EXPECTED = {
         "process.container": f"'linumpy-pipeline:{__version__}'",
         "process.beforeScript": "''",
     },
-    "demo": {"params.workflow": "'anisotropy'", "params.input": "'simulate'", "params.output": "'demo_results'"},
+    "demo": {
+        "params.workflow": "'preprocess,reconstruct,anisotropy'",
+        "params.input": "'simulate'",
+        "params.output": "'demo_results'",
+    },
     "test": {"params.workflow": "'anisotropy'", "params.input": "'simulate'", "params.simulate_shape": "'32,40,48'"},
     "debug": {"cleanup": "false", "process.debug": "true"},
+    "conservative": {"params.stack_accumulate_translations": "false", "params.transform_confidence_high": "0.6"},
+    "aggressive": {"params.use_expected_z_overlap": "false", "params.stack_max_pairwise_translation": "50"},
+    "minimal": {"params.apply_pairwise_transforms": "false", "params.stack_smooth_window": "0"},
     "anisotropy_seed": {
         "params.anisotropy_gradient": "'sobel'",
         "params.anisotropy_rho": "1.0",
@@ -74,6 +81,9 @@ def flat(nextflow: Nextflow, profiles: str) -> dict[str, str]:
         "test,cpu,docker",
         "test,gpu,slurm,debug",
         "cpu,anisotropy_seed",
+        "gpu,slurm,apptainer,aggressive",
+        "cpu,conservative",
+        "demo,cpu,minimal",
     ],
 )
 def test_a_combination_holds_what_each_profile_sets(nextflow: Nextflow, profiles: str) -> None:
