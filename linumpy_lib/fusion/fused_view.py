@@ -23,7 +23,7 @@ _MODEL_PLANES = 64
 
 @dataclass(frozen=True)
 class FusionChoices:
-    """How a pair is joined: `method`, planes on each side of the transition, and which view is better at low indices."""
+    """How a pair is joined: the method, planes on each side of the transition, which view is better at low indices."""
 
     method: Method
     blending_range: int

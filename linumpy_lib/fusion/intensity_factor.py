@@ -32,7 +32,7 @@ def intensity_factor(
     topology: npt.NDArray[Any] | None,
     *,
     axis: int,
-    slab_size: int,
+    slab_size: float,
     valid: npt.NDArray[np.bool_] | None = None,
 ) -> float:
     """Return the factor that brings the moving view to the reference's brightness.
@@ -45,7 +45,7 @@ def intensity_factor(
         Where the views meet, from 1, 0 is nowhere; by default the middle.
     axis : {0, 2}
         Axis that the topology counts.
-    slab_size : int
+    slab_size : float
         Planes on each side that are compared.
     valid : ndarray of bool, optional
         Where the moving view has values.

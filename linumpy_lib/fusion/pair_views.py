@@ -87,8 +87,8 @@ def require_pair(reference: Volume, moving: Volume) -> tuple[float, float, float
             raise InputError(f"{volume.name}: is no view (z, y, x) with a voxel size; give the stores of correct_view")
     if reference.shape != moving.shape:
         raise InputError(
-            f"{moving.name}: has the shape {moving.shape}, {reference.name} has {reference.shape}; views of a pair need "
-            "one shape: crop them alike (crop_*)"
+            f"{moving.name}: has the shape {moving.shape}, {reference.name} has {reference.shape}; views of a pair "
+            "need one shape: crop them alike (crop_*)"
         )
     assert reference.spacing_um is not None
     assert moving.spacing_um is not None

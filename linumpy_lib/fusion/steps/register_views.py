@@ -85,7 +85,8 @@ def register_views(*, reference: Volume, moving: Volume, parameters: Registratio
         shrunk=factors,
     )
     t = found.transform
-    level = Transform(*(t.offset / factors).tolist(), rotation=t.rotation, plane=t.plane, scaling=grid)
+    dz, dy, dx = (float(v) for v in t.offset / factors)
+    level = Transform(dz, dy, dx, rotation=t.rotation, plane=t.plane, scaling=grid)
     sides = small[0].shape
     whole = (slice(0, sides[0]), slice(0, sides[1]), slice(0, sides[2]))
     moved, valid = sampled(lambda box: small[1][box], (sides[0], sides[1], sides[2]), level, whole)
@@ -100,9 +101,10 @@ def register_views(*, reference: Volume, moving: Volume, parameters: Registratio
         valid=valid,
     )
     full = np.where(topology > 0, (topology - 0.5) * factors[axis] + 0.5, 0).astype(np.float32)
+    before, after = _number(found.correlation_before), _number(found.correlation_after)
     figures = {
-        "correlation_before": _number(found.correlation_before),
-        "correlation_after": _number(found.correlation_after),
+        "correlation_before": before,
+        "correlation_after": after,
         "confidence": found.confidence,
         "sigma": [_number(s) for s in found.sigma],
     }
@@ -126,8 +128,8 @@ def register_views(*, reference: Volume, moving: Volume, parameters: Registratio
     task.metric("rotation", round(t.rotation, 5), "deg", **judge("rotation_degrees", t.rotation))
     task.metric("intensity_factor", round(factor, 5))
     task.metric("confidence", round(found.confidence, 4), **judge("registration_confidence", found.confidence))
-    task.metric("correlation_before", figures["correlation_before"])
-    task.metric("correlation_after", figures["correlation_after"])
+    task.metric("correlation_before", before)
+    task.metric("correlation_after", after)
     write_panels(
         task.path(PREVIEW),
         [
