@@ -1,11 +1,14 @@
 """Corrections of a multi-view recording: against the peer, and a view that is larger than the memory it may take.
 
-``python -m bench.bench_fusion_correction`` prints JSON. With the folder of an installed isoview 0.1.0 in
+python -m bench.bench_fusion_correction [--quick] [--large] [--json results.json]
+
+With the folder of an installed isoview 0.1.0 in
 ``ISOVIEW_PATH`` its own functions run on the same view in the same run; without it the report says that it was absent.
 """
 
 from __future__ import annotations
 
+import argparse
 import itertools
 import json
 import os
@@ -17,9 +20,8 @@ from typing import Any
 
 import numpy as np
 
-from bench.measure import fastest, measure
+from bench.measure import fastest, measure, measure_inside, write_json
 
-ROOT = Path(__file__).resolve().parent.parent
 SHAPE = (100, 1024, 1024)
 LARGE = (543, 2048, 2048)
 DARK = 95.0
@@ -138,39 +140,50 @@ def klb_speed(shape: tuple[int, ...] = (64, 768, 768)) -> dict[str, float]:
     return figures
 
 
-def run(repeat: int = 2, large: bool = True) -> dict[str, Any]:
-    """Run everything and return the figures."""
-    view = scene()
-    report: dict[str, Any] = {"shape": list(SHAPE), "threads": os.cpu_count()}
-    report["own_s"] = fastest(lambda: own_correction(view), repeat)
-    report["own_one_thread_s"] = fastest(lambda: own_correction(view, 1), repeat)
-    peer = os.environ.get("ISOVIEW_PATH")
-    if peer and Path(peer, "isoview").is_dir():
-        from bench.measure import measure_inside
-
+def run(*, quick: bool = False, large: bool = False, repeat: int = 2) -> list[dict[str, Any]]:
+    """Run everything and return rows of figures."""
+    view = scene((40, 512, 512) if quick else SHAPE)
+    own = fastest(lambda: own_correction(view), repeat)
+    wall, cpu = measure_inside(lambda: own_correction(view, 1))
+    row: dict[str, Any] = {"what": "correction", "shape": list(view.shape), "own_s": own, "own_one_thread_cpu_s": cpu}
+    peer = os.environ.get("ISOVIEW_PATH", "")
+    if Path(peer, "isoview", "corrections.py").is_file():
         results: list[np.ndarray] = []
         wall, cpu = measure_inside(lambda: results.append(peer_correction(view)))
-        report |= {"peer": "isoview 0.1.0", "peer_s": wall, "peer_cpu_s": cpu}
-        report["times_faster"] = wall / report["own_s"]
-        report["times_faster_one_thread"] = wall / report["own_one_thread_s"]
-        report["differing_voxels"] = int(np.count_nonzero(results[0] != own_correction(view)))
+        differing = int(np.count_nonzero(results[0] != own_correction(view)))
+        row |= {"peer": "isoview 0.1.0", "peer_s": wall, "peer_cpu_s": cpu, "times_faster": wall / own}
+        row |= {"times_less_cpu": cpu / row["own_one_thread_cpu_s"], "differing_voxels": differing}
     else:
-        report["peer"] = "absent: install isoview 0.1.0 elsewhere and name its folder in ISOVIEW_PATH"
-    report["klb"] = klb_speed()
+        row["peer"] = "absent (install isoview 0.1.0 elsewhere, name its folder in ISOVIEW_PATH)"
+    rows = [row, {"what": "KLB", **klb_speed((32, 384, 384) if quick else (64, 768, 768))}]
     if large:
         with tempfile.TemporaryDirectory() as folder:
             write_large(Path(folder))
             found = measure("bench.bench_fusion_correction:run_step", {"folder": folder}, repeat=1)
-        report["large"] = {
-            "shape": list(LARGE),
-            "wall_s": found.wall_s,
-            "cpu_s": found.cpu_s,
-            "peak_mb": found.peak_mb,
-            "view_mb": int(np.prod(LARGE)) * 2 / 1e6,
-            **found.result,
-        }
-    return report
+        size = int(np.prod(LARGE)) * 2 / 1e6
+        cost = {"wall_s": found.wall_s, "cpu_s": found.cpu_s, "peak_mb": found.peak_mb, "view_mb": size}
+        rows.append({"what": "step", "shape": list(LARGE), **cost, **found.result})
+    return rows
+
+
+def main() -> None:
+    """Run and print the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--quick", action="store_true", help="small views")
+    parser.add_argument("--large", action="store_true", help="the step on a view of 543 x 2048 x 2048 voxels too")
+    parser.add_argument("--repeat", type=int, default=2)
+    parser.add_argument("--json", type=Path)
+    options = parser.parse_args()
+    rows = run(quick=options.quick, large=options.large, repeat=options.repeat)
+    for row in rows:
+        print(
+            "  ".join(
+                f"{key} {value:.3g}" if isinstance(value, float) else f"{key} {value}" for key, value in row.items()
+            )
+        )
+    if options.json:
+        write_json(options.json, rows)
 
 
 if __name__ == "__main__":
-    print(json.dumps(run(large="--small" not in sys.argv), indent=1))
+    main()

@@ -15,16 +15,20 @@ if TYPE_CHECKING:
     from linumpy_lib.fusion.filters import apply_gauss_filter, apply_median_filter
     from linumpy_lib.fusion.masks import apply_bwareaopen, combine_masks
     from linumpy_lib.fusion.percentiles import estimate_background
+    from linumpy_lib.fusion.processor import IsoviewProcessor, process_dataset
     from linumpy_lib.fusion.registration import estimate_registration
     from linumpy_lib.fusion.segmentation import create_coordinate_masks, fuse_masks, segment_foreground
     from linumpy_lib.fusion.topology import pad_mask_to_center
     from linumpy_lib.fusion.transform import apply_registration
+    from linumpy_lib.fusion.view_array import IsoviewArray
     from linumpy_lib.fusion.view_files import read_volume, write_volume
     from linumpy_lib.fusion.view_geometry import crop_volume, flip_volume, rotate_volume
     from linumpy_lib.fusion.xml_metadata import read_xml_metadata
 
 # public name -> module below this package that defines it
 _HOMES = {
+    "IsoviewArray": "view_array",
+    "IsoviewProcessor": "processor",
     "ProcessingConfig": "config",
     "apply_bwareaopen": "masks",
     "apply_gauss_filter": "filters",
@@ -40,6 +44,7 @@ _HOMES = {
     "flip_volume": "view_geometry",
     "fuse_masks": "segmentation",
     "pad_mask_to_center": "topology",
+    "process_dataset": "processor",
     "read_volume": "view_files",
     "read_xml_metadata": "xml_metadata",
     "rotate_volume": "view_geometry",
@@ -48,6 +53,8 @@ _HOMES = {
 }
 
 __all__ = [
+    "IsoviewArray",
+    "IsoviewProcessor",
     "ProcessingConfig",
     "apply_bwareaopen",
     "apply_gauss_filter",
@@ -63,6 +70,7 @@ __all__ = [
     "flip_volume",
     "fuse_masks",
     "pad_mask_to_center",
+    "process_dataset",
     "read_volume",
     "read_xml_metadata",
     "rotate_volume",
