@@ -4,9 +4,11 @@
 // `--workflow` names what runs, alone or as a chain in which each workflow hands its volumes to the next.
 
 include { SIMULATE_FIBRES } from './modules/simulation/simulate_fibres'
+include { SIMULATE_MULTIVIEW } from './modules/simulation/simulate_multiview'
 include { SIMULATE_OCT } from './modules/simulation/simulate_oct'
 include { PREPROCESS } from './workflows/preprocess'
 include { RECONSTRUCT } from './workflows/reconstruct'
+include { FUSION } from './workflows/fusion'
 include { ANISOTROPY } from './workflows/anisotropy'
 include { REPORT } from './workflows/report'
 
@@ -39,6 +41,10 @@ workflow {
         published = plan.values.publish_intermediates ? simulated.map { _meta, folder -> tuple('simulation', folder) } : published
         // What is true goes with every result, for the report's appendix.
         truth = SIMULATE_OCT.out.truth.map { _meta, folder -> tuple('simulation', folder.resolve('truth.json')) }
+    } else if (plan.simulated && plan.recording) {
+        SIMULATE_MULTIVIEW(tuple([id: plan.subject], []), plan.step('simulate_multiview'))
+        volumes = SIMULATE_MULTIVIEW.out.raw.map { meta, raw -> tuple(meta, raw, Fingerprint.of(raw)) }
+        truth = SIMULATE_MULTIVIEW.out.truth.map { _meta, folder -> tuple('simulation', folder.resolve('truth.json')) }
     } else if (plan.simulated) {
         SIMULATE_FIBRES([id: plan.subject], plan.step('simulate_fibres'))
         volumes = SIMULATE_FIBRES.out.volume.map { meta, volume -> tuple(meta, volume, Fingerprint.of(volume)) }
@@ -52,7 +58,7 @@ workflow {
         published = published.mix(PREPROCESS.out.published)
     }
     // channel: [ folder String below the output directory, file or store Path ], copied by the head process
-    results = plan.simulated && plan.raw ? truth : Channel.empty()
+    results = plan.simulated && (plan.raw || plan.recording) ? truth : Channel.empty()
     if (plan.chain.contains('reconstruct')) {
         mosaics = plan.mosaics ? Channel.fromList(plan.mosaicItems) : PREPROCESS.out.mosaics
         // channel: [ meta Map(id), shifts Path, slice config Path or empty List ]
@@ -62,6 +68,11 @@ workflow {
         RECONSTRUCT(mosaics, tables, plan.reconstruction, plan.device, plan.values, [plan.file('atlas_template'), plan.file('atlas_annotation')], plan.file('manual_transforms_dir'))
         results = results.mix(RECONSTRUCT.out.published.map { folder, path -> tuple("reconstruct/${folder}".toString(), path) })
         volumes = RECONSTRUCT.out.volume
+    }
+    if (plan.chain.contains('fusion')) {
+        FUSION(volumes, plan.simulated ? plan.subject : plan.volumes.first().id, plan.fusion, plan.values)
+        results = results.mix(FUSION.out.published.map { folder, path -> tuple(folder == '.' ? 'fusion' : "fusion/${folder}".toString(), path) })
+        volumes = FUSION.out.volumes
     }
     if (plan.chain.contains('anisotropy')) {
         steps = plan.steps('compute_anisotropy', 'gather_anisotropy', 'export_npz', 'report_anisotropy')

@@ -29,7 +29,7 @@ class RunFacts {
     static Map<String, String> meta(RunPlan plan) {
         final ids = plan.volumes*.id
         final subject = plan.simulated ? plan.subject : plan.values.subject_name ?: (ids.size() == 1 ? ids.first() : 'run')
-        return [id: subject as String, report: plan.chain.names == ['fusion'] ? 'fusion' : "${subject}_quality".toString()]
+        return [id: subject as String, report: plan.recording ? 'fusion' : "${subject}_quality".toString()]
     }
 
     /** Folder of the report below the output directory: that of the first workflow that makes a volume of many parts. */

@@ -59,9 +59,14 @@ class RunPlan {
         return chain.first == 'reconstruct'
     }
 
+    /** True when the run begins with a multi-view recording. */
+    boolean isRecording() {
+        return chain.first == 'fusion'
+    }
+
     /** Name of the simulated volume or acquisition. */
     String getSubject() {
-        return text('subject_name') ?: (raw ? 'simulated' : 'fibres')
+        return text('subject_name') ?: (raw || recording ? 'simulated' : 'fibres')
     }
 
     /** The device that the steps compute on; `use_gpu` is the older spelling and wins where it is given. */
@@ -88,6 +93,11 @@ class RunPlan {
             'assess_quality', 'register_pair', 'exclude_clusters', 'export_manual_align', 'refine_manual_transforms', 'stack_slices',
             'analyze_acquisition_rotation', 'analyze_rotation_drift', 'stitch_motor_only', 'compare_stitching', 'stack_motor_only', 'correct_bias_field', 'align_to_ras',
         )
+    }
+
+    /** What the processes of the workflow fusion need to know of their steps. */
+    Map<String, Map<String, String>> getFusion() {
+        return steps('discover_views', 'correct_view', 'join_masks', 'register_views', 'smooth_parameters', 'fuse_views')
     }
 
     /** Volumes as channel items: [meta Map(id), path, fingerprint]. */
@@ -166,6 +176,9 @@ class RunPlan {
     private Object inputs() {
         if (mosaics) {
             return new InputMosaics(text('input'), text('subject_name'), text('shifts_xy'), text('slice_config'))
+        }
+        if (recording) {
+            return new InputRecording(text('input'), text('subject_name'))
         }
         return raw
             ? new InputAcquisition(text('input'), text('subject_name'), values.use_old_folder_structure as boolean)

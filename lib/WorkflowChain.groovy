@@ -10,7 +10,7 @@ class WorkflowChain {
     ]
 
     /** The workflows that this version runs. */
-    static final List<String> AVAILABLE = ['preprocess', 'reconstruct', 'anisotropy']
+    static final List<String> AVAILABLE = ['preprocess', 'reconstruct', 'anisotropy', 'fusion']
 
     final List<String> names
     final List<String> problems = []

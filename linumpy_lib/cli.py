@@ -10,6 +10,7 @@ import argparse
 import contextlib
 import logging
 import os
+import re
 import signal
 import sys
 from collections.abc import Iterator, Sequence
@@ -170,6 +171,17 @@ def _terminate_cleanly() -> Iterator[None]:
         signal.signal(signal.SIGTERM, previous)
 
 
+def _joined(words: Sequence[str]) -> list[str]:
+    """Join a list of numbers that begins with a minus (``-50,50,10``) to its option, which it would be taken for."""
+    joined: list[str] = []
+    for word in words:
+        if re.fullmatch(r"-[0-9.][0-9.e+,-]*", word) and "," in word and joined and joined[-1].startswith("--"):
+            joined[-1] += f"={word}"
+        else:
+            joined.append(word)
+    return joined
+
+
 def execute(step: Step, argv: Sequence[str] | None = None) -> list[Path]:
     """Run a step with command-line words and return its results.
 
@@ -187,7 +199,7 @@ def execute(step: Step, argv: Sequence[str] | None = None) -> list[Path]:
     """
     usage = Usage()
     parser = _parser(step)
-    options, unknown = parser.parse_known_args(argv)
+    options, unknown = parser.parse_known_args(_joined(sys.argv[1:] if argv is None else argv))
     if unknown:
         known = [action.option_strings[0].lstrip("-") for action in parser._actions if action.option_strings]
         raise ParameterError(

@@ -29,6 +29,7 @@ def register_views(*, reference: Volume, moving: Volume, parameters: Registratio
     )
     from linumpy_lib.fusion.registration import (
         Preparation,
+        Registration,
         estimate_registration,
         read_shrunk,
         shrink_factors,
@@ -65,24 +66,30 @@ def register_views(*, reference: Volume, moving: Volume, parameters: Registratio
     grid = scaling * factors[0] / factors[1]
     rough = find_topology(small[0], small[1], mode, choices, scaling=grid)
     size = p.fusion_slab_size_cameras if mode == "camera" else p.fusion_slab_size_channels
-    found = estimate_registration(
-        small[0],
-        small[1],
-        search_x=p.fusion_search_offsets_x,
-        search_y=p.fusion_search_offsets_y,
-        mode=mode,
-        scaling=scaling,
-        method=p.fusion_optimizer,
-        slab_size=size,
-        topology=np.where(rough > 0, (rough - 0.5) * factors[axis] + 0.5, 0),
-        preparation=Preparation(
-            p.fusion_median_filter_range,
-            p.fusion_gauss_kernel,
-            p.fusion_gauss_sigma,
-            p.fusion_precise_gauss,
-            p.fusion_subsample_slices,
-        ),
-        shrunk=factors,
+    # Tiny stand-ins hold nothing to register.
+    still = Registration(Transform(scaling=scaling), 0.0, 0.0, 0.0)
+    found = (
+        still
+        if task.stub
+        else estimate_registration(
+            small[0],
+            small[1],
+            search_x=p.fusion_search_offsets_x,
+            search_y=p.fusion_search_offsets_y,
+            mode=mode,
+            scaling=scaling,
+            method=p.fusion_optimizer,
+            slab_size=size,
+            topology=np.where(rough > 0, (rough - 0.5) * factors[axis] + 0.5, 0),
+            preparation=Preparation(
+                p.fusion_median_filter_range,
+                p.fusion_gauss_kernel,
+                p.fusion_gauss_sigma,
+                p.fusion_precise_gauss,
+                p.fusion_subsample_slices,
+            ),
+            shrunk=factors,
+        )
     )
     t = found.transform
     dz, dy, dx = (float(v) for v in t.offset / factors)
