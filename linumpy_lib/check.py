@@ -16,6 +16,8 @@ from pathlib import Path
 STEP_CHOICES = (
     *("use_old_folder_structure", "axial_resolution", "mosaic_resolution", "sharding_factor", "preprocess"),
     *("shifts_xy", "slice_config", "resolution", "registration_slicing_interval_mm"),
+    *("specimen", "timepoints", "cameras", "channels", "camera_channel_map", "camera_pairs", "reference_channels"),
+    *("dependent_channels", "fusion_enable", "fusion_camera_pairs", "fusion_channel_pairs", "fusion_4view_only"),
 )
 """Parameters that change the plan."""
 
@@ -73,6 +75,10 @@ def check_run(
             from linumpy_lib.alignment.check import check_mosaics
 
             lines, wrong, size = check_mosaics(path, choices or {})
+        elif first == "fusion":
+            from linumpy_lib.fusion.check import check_recording
+
+            lines, wrong, size = check_recording(path, choices or {})
         else:
             continue
         plan += lines

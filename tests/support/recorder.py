@@ -96,6 +96,15 @@ FILES = {
         "{name}_truth/truth.json",
     ],
 }
+FILES |= {
+    "simulate_multiview": ["{name}_raw/a.stack", "{name}_truth/truth.json"],
+    "discover_views": ["{name}_views.csv"],
+    "correct_view": ["{name}.ome.zarr", "{name}_mask.ome.zarr", "{name}_correct_view_preview.png"],
+    "join_masks": ["{name}_mask.ome.zarr", "{name}_join_masks_preview.png"],
+    "register_views": ["{name}_registration.json", "{name}_topology.ome.zarr", "{name}_register_views_preview.png"],
+    "smooth_parameters": ["parameters.csv", "{name}_smooth_parameters_preview.png"],
+    "fuse_views": ["{name}.ome.zarr", "{name}_diagnostics/registration.png", "{name}_fuse_views_preview.png"],
+}
 OUTPUTS["gather_anisotropy"] = OUTPUTS["compute_anisotropy"]
 
 step = Path(sys.argv[0]).stem
@@ -118,3 +127,25 @@ for ending in [*patterns, f"{{name}}_{step}_metrics.json"]:
         (result / "0" / "c" / "0").write_bytes(b"chunk " * 100)
     else:
         result.write_text(json.dumps({"step": step, "provenance": {"version": "0", "code": given["code"]}}))
+
+if step == "discover_views":
+    views = [
+        {
+            "stem": f"SPM00_TM000000_CM{camera:02d}_CHN{channel:02d}",
+            **{"timepoint": 0, "camera": camera, "channel": channel, "stack": "a.stack", "background": None},
+        }
+        for camera in (0, 1)
+        for channel in (0, 1)
+    ]
+    plan = {
+        **{"specimen": 0, "timepoints": [0], "views": views, "missing": [], "mask_groups": []},
+        **{"camera_pairs": [[0, 1]], "channel_pairs": [[0, 1]], "fuse": True, "keep_pairs": True},
+    }
+    (folder / f"{given['name']}_recording.json").write_text(json.dumps(plan))
+    (folder / f"{given['name']}_views").mkdir()
+    for view in views:
+        (folder / f"{given['name']}_views" / f"{view['stem']}.json").write_text(json.dumps(view))
+if step == "smooth_parameters":
+    (folder / f"{given['name']}_parameters").mkdir()
+    for registration in Path(given["registrations"]).iterdir():
+        (folder / f"{given['name']}_parameters" / registration.name).write_text("{}")

@@ -29,6 +29,7 @@ RUN_RECONSTRUCT = (
         "by hand",
     ),
 )
+RUN_FUSION = ("-profile", "cpu", "--workflow", "fusion", "--input", "simulate", "--output", "results_fusion")
 STEPS = wired_steps()
 # Changed, this one would leave out a step.
 KEPT = {"apply_pairwise_transforms"}
@@ -43,7 +44,7 @@ def changed(item: dict[str, Any]) -> Any:
     if item["type"] == "boolean":
         return not default
     if "pattern" in item and item["type"] == "string":
-        candidates = ("1.5,2,3", "0.5,9", "7,8,9", "PIR", "90 0 0", "5:6")
+        candidates = ("1.5,2,3", "0.5,9", "7,8,9", "PIR", "90 0 0", "5:6", "8,9", "1,2")
         return next(text for text in candidates if re.search(item["pattern"], text) and text != default)
     if item["type"] == "string":
         return 'it\'s 1,2 $HOME `x` "y" \\ ;'
@@ -75,6 +76,8 @@ def recorded(tmp_path_factory: pytest.TempPathFactory) -> tuple[Nextflow, Run]:
     first = nextflow.run(*RUN_ALL, "-params-file", "changed.json")
     assert first.status == 0, first.text
     (nextflow.folder / "by hand").mkdir()
+    second = nextflow.run(*RUN_FUSION, "-params-file", "changed.json")
+    assert second.status == 0, second.text
     return nextflow, nextflow.run(*RUN_RECONSTRUCT, "-params-file", "changed.json")
 
 
