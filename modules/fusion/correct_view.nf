@@ -3,6 +3,7 @@
 process CORRECT_VIEW {
     tag "${meta.id}"
     label 'process_medium'
+    cache 'deep' // the view's file is written anew with every change of the recording; its content tells whether this view changed
 
     input:
     tuple val(meta), path(view, stageAs: 'view/*'), path(recording, stageAs: 'recording/*'), val(fingerprint), path(masks, stageAs: 'masks/?/*') // meta: Map(id stem of the view, timepoint, camera, channel); view's JSON file of DISCOVER_VIEWS; folder with SPM00 inside, and the fingerprint of the view's stack; masks to apply, an empty list takes the view's own

@@ -58,6 +58,7 @@ def changed(item: dict[str, Any]) -> Any:
 
 
 VALUES = {name: changed(item) for name, item in OWNED.items()}
+VALUES["simulate_multiview_gain_drift"] = 0.5
 # What the simulation makes is what the steps are told to read.
 VALUES["simulate_oct_axial_um"] = VALUES["axial_resolution"]
 VALUES["simulate_oct_interval_um"] = 1000 * VALUES["registration_slicing_interval_mm"]
