@@ -8,6 +8,7 @@ include { SIMULATE_OCT } from './modules/simulation/simulate_oct'
 include { PREPROCESS } from './workflows/preprocess'
 include { RECONSTRUCT } from './workflows/reconstruct'
 include { ANISOTROPY } from './workflows/anisotropy'
+include { REPORT } from './workflows/report'
 
 workflow {
     main:
@@ -36,6 +37,8 @@ workflow {
         volumes = SIMULATE_OCT.out.raw.map { meta, raw -> tuple(meta, raw, Fingerprint.of(raw)) }
         simulated = SIMULATE_OCT.out.raw.mix(SIMULATE_OCT.out.truth)
         published = plan.values.publish_intermediates ? simulated.map { _meta, folder -> tuple('simulation', folder) } : published
+        // What is true goes with every result, for the report's appendix.
+        truth = SIMULATE_OCT.out.truth.map { _meta, folder -> tuple('simulation', folder.resolve('truth.json')) }
     } else if (plan.simulated) {
         SIMULATE_FIBRES([id: plan.subject], plan.step('simulate_fibres'))
         volumes = SIMULATE_FIBRES.out.volume.map { meta, volume -> tuple(meta, volume, Fingerprint.of(volume)) }
@@ -49,7 +52,7 @@ workflow {
         published = published.mix(PREPROCESS.out.published)
     }
     // channel: [ folder String below the output directory, file or store Path ], copied by the head process
-    results = Channel.empty()
+    results = plan.simulated && plan.raw ? truth : Channel.empty()
     if (plan.chain.contains('reconstruct')) {
         mosaics = plan.mosaics ? Channel.fromList(plan.mosaicItems) : PREPROCESS.out.mosaics
         // channel: [ meta Map(id), shifts Path, slice config Path or empty List ]
@@ -64,6 +67,10 @@ workflow {
         steps = plan.steps('compute_anisotropy', 'gather_anisotropy', 'export_npz', 'report_anisotropy')
         ANISOTROPY(volumes, steps, plan.device, plan.values.anisotropy_slabs, plan.values.anisotropy_npz)
         published = published.mix(ANISOTROPY.out.published)
+    }
+    if (plan.values.generate_report) {
+        REPORT(published.mix(results), plan, workflow, plan.step('generate_report'))
+        results = results.mix(REPORT.out.published)
     }
 
     end = new RunEnd(plan, workflow)

@@ -85,7 +85,8 @@ class RunPlan {
             'resample_mosaic_grid', 'fix_focal_curvature', 'fix_illumination', 'estimate_global_transform', 'stitch_slice',
             'correct_beam_profile', 'crop_interface', 'compensate_attenuation', 'measure_slice', 'match_slices', 'normalize_slice',
             'analyze_shifts', 'detect_rehoming', 'align_common_space', 'interpolate_slice', 'finalise_interpolation',
-            'register_pair', 'stack_slices', 'correct_bias_field', 'align_to_ras',
+            'assess_quality', 'register_pair', 'exclude_clusters', 'export_manual_align', 'refine_manual_transforms', 'stack_slices',
+            'analyze_acquisition_rotation', 'analyze_rotation_drift', 'stitch_motor_only', 'compare_stitching', 'stack_motor_only', 'correct_bias_field', 'align_to_ras',
         )
     }
 
