@@ -91,12 +91,18 @@ class Device(ABC):
         ``where``, ``sqrt``, ``abs``, ``maximum``, ``minimum``, ``clip``, ``stack``, ``zeros_like``, ``isfinite``.
     has_float64 : bool
         Whether double precision exists; without it float64 input is computed in float32.
+    memory_errors : tuple of exception types
+        What is raised when the device's memory runs out; `is_shortage` tells it from other errors of that type.
+    shortages : int
+        How often memory ran out and work went on in smaller pieces, or on the CPU.
     """
 
     name: str
     description: str
     xp: Any
     has_float64: bool = True
+    memory_errors: tuple[type[Exception], ...] = ()
+    shortages: int = 0
 
     @abstractmethod
     def to_device(self, array: npt.ArrayLike, dtype: npt.DTypeLike = np.float32) -> Any:
@@ -140,6 +146,14 @@ class Device(ABC):
     def synchronize(self) -> None:  # noqa: B027  (only asynchronous devices have something to wait for)
         """Wait until everything asked for has been computed."""
 
+    def is_shortage(self, error: Exception) -> bool:
+        """Tell whether one of `memory_errors` says that the device's memory ran out."""
+        return isinstance(error, self.memory_errors)
+
+    def shortage(self) -> None:
+        """Note that memory ran out, and give back what is not in use."""
+        self.shortages += 1
+
     @staticmethod
     def torch(hardware: str = "cpu") -> Device:
         """Torch on any of its own devices, for tests that exercise the MPS code where there is no Apple GPU.
@@ -175,7 +189,12 @@ class _CudaDevice(Device):
         self.xp = importlib.import_module("cupy")
         properties = self.xp.cuda.runtime.getDeviceProperties(self.xp.cuda.Device().id)
         memory_gib = properties["totalGlobalMem"] / 2**30
+        self.memory_errors = (self.xp.cuda.memory.OutOfMemoryError,)
         self.description = f"CUDA ({properties['name'].decode()}, {memory_gib:.0f} GiB, CuPy {self.xp.__version__})"
+
+    def shortage(self) -> None:
+        super().shortage()
+        self.xp.get_default_memory_pool().free_all_blocks()
 
     def to_device(self, array: npt.ArrayLike, dtype: npt.DTypeLike = np.float32) -> Any:
         # cross the bus in the stored type: an eighth to a half of the floats' bytes
@@ -253,6 +272,16 @@ class _TorchDevice(Device):
         self.xp = importlib.import_module("torch")
         self._hardware = hardware
         self.description = f"torch {self.xp.__version__} on {hardware} (float32)"
+        # MPS has no type of its own for it
+        self.memory_errors = (RuntimeError,)
+
+    def is_shortage(self, error: Exception) -> bool:
+        return "out of memory" in str(error)
+
+    def shortage(self) -> None:
+        super().shortage()
+        if self._hardware == "mps":
+            self.xp.mps.empty_cache()
 
     def to_device(self, array: npt.ArrayLike, dtype: npt.DTypeLike = np.float32) -> Any:
         native = np.array(array, dtype=np.float32 if np.dtype(dtype).kind == "f" else dtype, order="C", copy=True)
