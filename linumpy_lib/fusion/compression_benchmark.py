@@ -1,4 +1,4 @@
-"""Which file format and codec suits a view: seconds, size and speed of KLB, TIFF and Zarr, measured on the view itself."""
+"""Which file format and codec suits a view: seconds, size and speed of KLB, TIFF and Zarr."""
 
 from __future__ import annotations
 

@@ -94,8 +94,8 @@ STEP = Step(
     function=benchmark_compression,
     parameters=BenchmarkCompressionParameters,
     summary="Which file format and codec suits a view",
-    description="Writes and reads a view as KLB, TIFF and Zarr with several codecs, levels and layouts, checks that the "
-    "voxels come back, and tells seconds, size and speed. See docs/fusion-compression.md.",
+    description="Writes and reads a view as KLB, TIFF and Zarr with several codecs, levels and layouts, checks that "
+    "the voxels come back, and tells seconds, size and speed. See docs/fusion-compression.md.",
     inputs=(Input("input", "view (z, y, x)", digest=False),),
     outputs={
         TABLE: "seconds, size, ratio and speed of each method",

@@ -27,7 +27,7 @@ def test_every_method_gives_the_voxels_back(view: np.ndarray, tmp_path: Path) ->
     assert [cost.method for cost in costs] == list(METHODS)
     assert not list(tmp_path.iterdir())
     rows = {cost.method.name: cost.as_row() for cost in costs}
-    assert len(rows) == len(METHODS) == 18
+    assert len(rows) == len(METHODS) == 20
     raw = view.nbytes
     for cost in costs:
         assert min(cost.write_s, cost.read_s) > 0
