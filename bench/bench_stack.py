@@ -204,7 +204,7 @@ def main() -> None:
     rows = bench(options.slices if not options.quick else min(options.slices, 6), shape, options.repeat)
     print(f"slices of {'x'.join(map(str, shape))} voxels, every {INTERVAL} planes")
     print(
-        "case           slices threads   wall s    CPU s  CPU s/slice  Mvoxel/s  of write  by CPU  peak MB  (two slices MB)"
+        "case           slices threads   wall s    CPU s  CPU s/slice  Mvoxel/s  of write  by CPU  peak MB (2 slices)"
     )
     for r in rows:
         speed = "" if r["of_write_speed"] is None else f"{r['of_write_speed']:.2f}    {r['of_write_cpu']:.2f}"

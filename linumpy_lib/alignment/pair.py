@@ -25,6 +25,8 @@ from linumpy_lib.io.volume import Volume
 
 Initial = Literal["both", "none", "com", "gradient"]
 _ROUNDS = 3
+_LIKE_TISSUE_UM = 200.0
+"""Distance over which tissue changes so much that half of a registration's trust is left."""
 
 
 @dataclass(frozen=True)
@@ -319,5 +321,7 @@ def _nearest_planes(
     found = _align(*pictures, origin, bounds, settings)
     flat = DepthMatch(round(depths.expected), depths.expected, found.correlation, 0.0, at_limit=True)
     made = _result(frames, found, canvas, round(depths.expected), depths, flat, settings)
-    # other tissue, looked at in its stead: half the trust
-    return PairResult(**{**made.__dict__, "overlaps": False, "confidence": made.confidence / 2})
+    # other tissue is looked at in its stead: the further off, the less it tells
+    apart_um = (depths.expected + first - (last - 1)) * fixed.require_spacing()[0]
+    trust = made.confidence / (1 + apart_um / _LIKE_TISSUE_UM)
+    return PairResult(**{**made.__dict__, "overlaps": False, "confidence": trust})
