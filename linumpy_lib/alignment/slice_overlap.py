@@ -20,8 +20,10 @@ _PLANES = 5
 _SIDE = 512
 _FEWEST_PIXELS = 1000
 _LEAST_CORRELATION = 0.5
-_GAIN_NOISE = 0.02
-_LEAST_GAIN_SPREAD = 0.05
+# What depth does to brightness differs from slice to slice, and so pairs are off by more than their noise; slices were
+# normalised one by one, which is coarser but does not add up.
+_GAIN_NOISE = 0.2
+_GAIN_SPREAD = 0.1
 _GAIN_LIMITS = (0.5, 2.0)
 _SHIFT_NOISE_PX = 0.1
 _LEAST_SHIFT_SPREAD_PX = 0.3
@@ -96,7 +98,7 @@ def gains(stack: StackedVolume) -> tuple[list[float], list[float]]:
     if len(differences) >= 3:
         common = float(np.median([d.value for d in differences]))
         differences = [replace(d, value=d.value - common) for d in differences]
-    logs = solve_line(len(stack.slices), differences, _GAIN_NOISE, _LEAST_GAIN_SPREAD)
+    logs = solve_line(len(stack.slices), differences, _GAIN_NOISE, _GAIN_SPREAD, fixed_spread=True)
     factors = np.exp(-(logs - np.median(logs)))
     return [float(f) for f in np.clip(factors, *_GAIN_LIMITS)], ratios
 
