@@ -5,9 +5,11 @@
 
 include { SIMULATE_FIBRES } from './modules/simulation/simulate_fibres'
 include { SIMULATE_OCT } from './modules/simulation/simulate_oct'
+include { COMPARE_WITH_TRUTH } from './modules/simulation/compare_with_truth'
 include { PREPROCESS } from './workflows/preprocess'
 include { RECONSTRUCT } from './workflows/reconstruct'
 include { ANISOTROPY } from './workflows/anisotropy'
+include { REPORT } from './workflows/report'
 
 workflow {
     main:
@@ -28,6 +30,8 @@ workflow {
 
     // channel: [ folder String below the output directory, file or store Path ]
     published = Channel.empty()
+    // channel: [ folder String, metrics Path ], what only the report reads
+    figures = Channel.empty()
     // channel: [ meta Map(id String), volume Path, fingerprint String ]
     volumes = Channel.fromList(plan.items)
 
@@ -36,6 +40,10 @@ workflow {
         volumes = SIMULATE_OCT.out.raw.map { meta, raw -> tuple(meta, raw, Fingerprint.of(raw)) }
         simulated = SIMULATE_OCT.out.raw.mix(SIMULATE_OCT.out.truth)
         published = plan.values.publish_intermediates ? simulated.map { _meta, folder -> tuple('simulation', folder) } : published
+        // What is true goes with every result, for the report's appendix.
+        truth = SIMULATE_OCT.out.metrics
+            .mix(SIMULATE_OCT.out.truth.map { meta, folder -> tuple(meta, folder.resolve('truth.json')) })
+            .map { _meta, path -> tuple('simulation', path) }
     } else if (plan.simulated) {
         SIMULATE_FIBRES([id: plan.subject], plan.step('simulate_fibres'))
         volumes = SIMULATE_FIBRES.out.volume.map { meta, volume -> tuple(meta, volume, Fingerprint.of(volume)) }
@@ -47,9 +55,10 @@ workflow {
         wanted = plan.values.subMap('generate_slice_config', 'generate_aips', 'generate_previews')
         PREPROCESS(volumes, steps, plan.device, plan.values.use_old_folder_structure, wanted)
         published = published.mix(PREPROCESS.out.published)
+        figures = PREPROCESS.out.figures
     }
     // channel: [ folder String below the output directory, file or store Path ], copied by the head process
-    results = Channel.empty()
+    results = plan.simulated && plan.raw ? truth : Channel.empty()
     if (plan.chain.contains('reconstruct')) {
         mosaics = plan.mosaics ? Channel.fromList(plan.mosaicItems) : PREPROCESS.out.mosaics
         // channel: [ meta Map(id), shifts Path, slice config Path or empty List ]
@@ -59,11 +68,27 @@ workflow {
         RECONSTRUCT(mosaics, tables, plan.reconstruction, plan.device, plan.values, [plan.file('atlas_template'), plan.file('atlas_annotation')], plan.file('manual_transforms_dir'))
         results = results.mix(RECONSTRUCT.out.published.map { folder, path -> tuple("reconstruct/${folder}".toString(), path) })
         volumes = RECONSTRUCT.out.volume
+        if (plan.simulated) {
+            // channel: [ meta Map(id), volume Path, truth Path, fingerprint String ]
+            comparable = RECONSTRUCT.out.published
+                .filter { folder, path -> folder == 'stack' && path.name == "${plan.subject}.ome.zarr" }
+                .combine(SIMULATE_OCT.out.truth)
+                .map { _folder, volume, meta, known ->
+                    tuple(meta, volume, known, [volume, known].collect { path -> Fingerprint.of(path) }.join(' '))
+                }
+            COMPARE_WITH_TRUTH(comparable, plan.step('compare_with_truth'))
+            compared = COMPARE_WITH_TRUTH.out.errors.mix(COMPARE_WITH_TRUTH.out.preview, COMPARE_WITH_TRUTH.out.metrics)
+            results = results.mix(compared.map { _meta, path -> tuple('reconstruct/comparison_with_truth', path) })
+        }
     }
     if (plan.chain.contains('anisotropy')) {
         steps = plan.steps('compute_anisotropy', 'gather_anisotropy', 'export_npz', 'report_anisotropy')
         ANISOTROPY(volumes, steps, plan.device, plan.values.anisotropy_slabs, plan.values.anisotropy_npz)
         published = published.mix(ANISOTROPY.out.published)
+    }
+    if (plan.values.generate_report) {
+        REPORT(published.mix(results, figures), plan, workflow, plan.step('generate_report'))
+        results = results.mix(REPORT.out.published)
     }
 
     end = new RunEnd(plan, workflow)

@@ -54,7 +54,7 @@ class RunEnd {
         if (!plan.chain.contains('anisotropy')) {
             return []
         }
-        final pages = results.targets*.fileName*.toString().findAll { it.endsWith('.html') }
+        final pages = results.targets*.fileName*.toString().findAll { it.endsWith('_anisotropy_report.html') }
         final names = plan.simulated ? [plan.subject] : plan.volumes*.id
         return names.findAll { String name -> !pages.any { it.startsWith("${name}_") } }
             .collect { String name -> "${name}: no report was made of it".toString() }

@@ -8,6 +8,18 @@ class RunFacts {
 
     private static final List<String> ENDINGS = ['_metrics.json', '.png', '.csv', 'truth.json']
 
+    /** What decides nothing about results: another choice is no reason to make the report again. */
+    private static final List<String> PLACE = [
+        'output', 'processes', 'gpus', 'max_mosaic_forks', 'max_aip_forks', 'publish_mode', 'container',
+        'slurm_queue', 'slurm_account', 'slurm_gpu_queue', 'slurm_gpu_options', 'help', 'check', 'max_failed_slices',
+    ]
+
+    /** Parameters by name, each in the one spelling that the steps are given. */
+    private static Map<String, String> shown(Map<String, Object> values) {
+        return new TreeMap(values.findAll { String name, Object value -> value != null && !(name in PLACE) }
+            .collectEntries { String name, Object value -> [name, CommandLine.text(value)] })
+    }
+
     /** Whether the report reads a published file. */
     static boolean wanted(Path path) {
         return ENDINGS.any { String ending -> path.fileName.toString().endsWith(ending) }
@@ -41,8 +53,8 @@ class RunFacts {
         final facts = [
             subject: meta(plan).id,
             workflow: plan.chain.names,
-            parameters: new TreeMap(plan.values),
-            defaults: plan.schema.parameters.collectEntries { String name, Map item -> [name, item.default] },
+            parameters: shown(plan.values),
+            defaults: shown(plan.schema.parameters.collectEntries { String name, Map item -> [name, item.default] }),
             versions: [
                 pipeline: workflow.manifest.version,
                 nextflow: workflow.nextflow.version.toString(),

@@ -41,7 +41,7 @@ class RunPlan {
         output = Paths.get(text('output') ?: '.').toAbsolutePath().normalize()
         found = simulated ? null : inputs()
         volumes = found ? found.volumes : []
-        problems = check.problems + chain.problems + (found ? found.problems : []) + simulationProblems() + outputProblems()
+        problems = check.problems + chain.problems + (found ? found.problems : []) + simulationProblems() + outputProblems() + pathProblems()
     }
 
     /** True when the input is made by the pipeline itself. */
@@ -85,7 +85,8 @@ class RunPlan {
             'resample_mosaic_grid', 'fix_focal_curvature', 'fix_illumination', 'estimate_global_transform', 'stitch_slice',
             'correct_beam_profile', 'crop_interface', 'compensate_attenuation', 'measure_slice', 'match_slices', 'normalize_slice',
             'analyze_shifts', 'detect_rehoming', 'align_common_space', 'interpolate_slice', 'finalise_interpolation',
-            'register_pair', 'stack_slices', 'correct_bias_field', 'align_to_ras',
+            'assess_quality', 'register_pair', 'exclude_clusters', 'export_manual_align', 'refine_manual_transforms', 'stack_slices',
+            'analyze_acquisition_rotation', 'analyze_rotation_drift', 'stitch_motor_only', 'compare_stitching', 'stack_motor_only', 'correct_bias_field', 'align_to_ras',
         )
     }
 
@@ -169,6 +170,12 @@ class RunPlan {
         return raw
             ? new InputAcquisition(text('input'), text('subject_name'), values.use_old_folder_structure as boolean)
             : new InputVolumes(text('input'), text('subject_name'))
+    }
+
+    /** Files that parameters name, and the launch directory: all that is linked into tasks beside the input. */
+    private List<String> pathProblems() {
+        final named = ['atlas_template', 'atlas_annotation', 'manual_transforms_dir', 'report_thresholds'].findAll { text(it) }
+        return (named.collect { String name -> SafePath.problem("--${name}", file(name) as Path) } + SafePath.launchProblem()).findAll()
     }
 
     private List<String> simulationProblems() {

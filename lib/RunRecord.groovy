@@ -4,7 +4,7 @@ import groovy.json.JsonSlurper
 import java.nio.file.Files
 import java.nio.file.Path
 
-/** Writes down what ran: `params.json`, `versions.json` and `failed_slices.json` in `pipeline_info/`. */
+/** Writes down what ran: `params.json`, `versions.json` and, if there are any, `failed_slices.json` in `pipeline_info/`. */
 class RunRecord {
 
     private final Path folder
@@ -35,9 +35,13 @@ class RunRecord {
         ])
     }
 
-    /** The slices that the run lost and why; an empty list is written too, over that of an earlier run. */
+    /** The slices that the run lost and why; what an earlier run wrote is taken away when there are none. */
     void failedSlices(List<Map> failed) {
-        write('failed_slices.json', failed)
+        if (failed) {
+            write('failed_slices.json', failed)
+        } else {
+            Files.deleteIfExists(folder.resolve('failed_slices.json'))
+        }
     }
 
     private void write(String name, Object content) {

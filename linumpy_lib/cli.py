@@ -203,13 +203,18 @@ def execute(step: Step, argv: Sequence[str] | None = None) -> list[Path]:
             "the environment differs from the pipeline: run 'make setup' or build the image again"
         )
     device = "cpu"
+    chosen, before = None, 0
     if len(step.devices) > 1:
         from linumpy_lib.device import get_device
+        from linumpy_lib.gpus import claim_gpu
 
+        if options.device in ("auto", "cuda"):
+            claim_gpu()
         chosen = get_device(options.device)
         if chosen.name not in step.devices:
             chosen = get_device("cpu")
         device = chosen.name
+        before = chosen.shortages
         print(f"device: {device}", file=sys.stderr, flush=True)
     if options.processes < 0:
         raise ParameterError(f"parameter 'processes': {options.processes} is not allowed: 0 or more")
@@ -234,6 +239,11 @@ def execute(step: Step, argv: Sequence[str] | None = None) -> list[Path]:
     )
     try:
         step.function(**inputs, parameters=parameters, task=task)
+        if chosen is not None and chosen.shortages > before:
+            task.note(
+                f"the memory of device {device} ran out {chosen.shortages - before} times; the work went on in smaller "
+                "blocks, or on the CPU where it cannot be cut"
+            )
         return task.finish()
     finally:
         task.discard()

@@ -167,7 +167,7 @@ class RunParameters(Parameters):
         str,
         Field(
             description="Name of the results; empty takes it from the input (letters, digits, '.', '_', '-')",
-            pattern=r"^[A-Za-z0-9._-]*$",
+            pattern=r"^([A-Za-z0-9._][A-Za-z0-9._-]*)?$",
             json_schema_extra={"form": "letters, digits, '.', '_' and '-'"},
         ),
     ] = ""
@@ -323,6 +323,18 @@ class RunParameters(Parameters):
     slurm_gpu_options: Annotated[
         str, Field(description="Options that request one GPU from Slurm, as your cluster spells them")
     ] = "--gres=gpu:1"
+    slurm_max_cpus: Annotated[int, Field(ge=1, description="Most processors that a task may ask Slurm for")] = 1024
+    slurm_max_memory: Annotated[
+        str,
+        Field(pattern=r"^\d+(\.\d+)? ?[MGT]B$", description="Most memory that a task may ask Slurm for, as `180 GB`"),
+    ] = "16 TB"
+    slurm_max_time: Annotated[
+        str, Field(pattern=r"^\d+ ?[mhd]$", description="Longest time that a task may ask Slurm for, as `24 h`")
+    ] = "30 d"
+    slurm_array: Annotated[
+        int,
+        Field(ge=0, description="Tasks of one step that are submitted as one Slurm array; 0 submits each by itself"),
+    ] = 0
     help: Annotated[str, Field(description="Show the parameters and end; with a name, that parameter only")] = ""
     check: Annotated[bool, Field(description="Check parameters and inputs, print the plan and end")] = False
 

@@ -19,7 +19,7 @@ workflow RECONSTRUCT {
     SLICES(mosaics, steps, device, wanted)
     VOLUME(SLICES.out.slices, tables, steps, wanted, manual)
     // channel: [ folder String below reconstruct/, file or store Path ]
-    published = SLICES.out.records.mix(SLICES.out.pictures, VOLUME.out.records, VOLUME.out.pictures, VOLUME.out.published)
+    published = SLICES.out.records.mix(SLICES.out.pictures, VOLUME.out.records, VOLUME.out.pictures, VOLUME.out.published, SLICES.out.diagnostics)
     if (wanted.publish_intermediates) {
         published = published.mix(SLICES.out.stores, VOLUME.out.stores)
     }

@@ -4,6 +4,8 @@ include { RESAMPLE_MOSAIC_GRID } from '../modules/acquisition/resample_mosaic_gr
 include { FIX_FOCAL_CURVATURE } from '../modules/illumination/fix_focal_curvature'
 include { FIX_ILLUMINATION } from '../modules/illumination/fix_illumination'
 include { ESTIMATE_GLOBAL_TRANSFORM } from '../modules/stitching/estimate_global_transform'
+include { COMPARE_STITCHING } from '../modules/stitching/compare_stitching'
+include { STITCH_MOTOR_ONLY } from '../modules/stitching/stitch_motor_only'
 include { STITCH_SLICE } from '../modules/stitching/stitch_slice'
 include { CORRECT_BEAM_PROFILE } from '../modules/intensity/correct_beam_profile'
 include { CROP_INTERFACE } from '../modules/intensity/crop_interface'
@@ -72,6 +74,23 @@ workflow SLICES {
     stores = stores.mix(STITCH_SLICE.out.slice.map { _meta, store -> tuple('stitch_3d_with_refinement', store) })
     // channel: [ meta Map(id, slice), slice Path, fingerprint ]
     slices = withFingerprint(STITCH_SLICE.out.slice)
+    diagnostics = Channel.empty()
+    if (wanted.motor_only_stitch || wanted.compare_stitching || wanted.diagnostic_mode) {
+        STITCH_MOTOR_ONLY(tiles, steps.stitch_motor_only)
+        plain = STITCH_MOTOR_ONLY.out
+        diagnostics = plain.slice.map { _meta, store -> tuple('diagnostics/motor_only_stitch', store) }
+        records = records.mix(plain.metrics.map { _meta, file -> tuple('diagnostics/motor_only_stitch', file) })
+        pictures = pictures.mix(plain.preview.map { _meta, file -> tuple('diagnostics/motor_only_stitch', file) })
+    }
+    if (wanted.compare_stitching || wanted.diagnostic_mode) {
+        both = STITCH_SLICE.out.slice.join(STITCH_MOTOR_ONLY.out.slice).map { meta, refined, motor ->
+            tuple(meta, refined, motor, [refined, motor].collect { store -> Fingerprint.of(store) })
+        }
+        COMPARE_STITCHING(both, steps.compare_stitching)
+        compared = COMPARE_STITCHING.out
+        records = records.mix(compared.table.mix(compared.metrics).map { _meta, file -> tuple('diagnostics/stitch_comparison', file) })
+        pictures = pictures.mix(compared.preview.map { _meta, file -> tuple('diagnostics/stitch_comparison', file) })
+    }
 
     if (wanted.compensate_psf_enabled) {
         CORRECT_BEAM_PROFILE(slices, steps.correct_beam_profile)
@@ -122,4 +141,5 @@ workflow SLICES {
     records = records // channel: [ folder String, metrics or table Path ]
     pictures = pictures // channel: [ folder String, png Path ]
     stores = stores // channel: [ folder String, intermediate store Path ]
+    diagnostics = diagnostics // channel: [ folder String, store Path ]
 }

@@ -1,11 +1,18 @@
 // Finished slices to one volume: shifts cleaned, slices on one canvas, gaps filled or marked, neighbours registered, all stacked.
 
+include { ANALYZE_ACQUISITION_ROTATION } from '../modules/alignment/analyze_acquisition_rotation'
+include { ANALYZE_ROTATION_DRIFT } from '../modules/alignment/analyze_rotation_drift'
 include { ANALYZE_SHIFTS } from '../modules/alignment/analyze_shifts'
+include { ASSESS_QUALITY } from '../modules/alignment/assess_quality'
 include { DETECT_REHOMING } from '../modules/alignment/detect_rehoming'
 include { ALIGN_COMMON_SPACE } from '../modules/alignment/align_common_space'
 include { INTERPOLATE_SLICE } from '../modules/alignment/interpolate_slice'
 include { FINALISE_INTERPOLATION } from '../modules/alignment/finalise_interpolation'
 include { REGISTER_PAIR } from '../modules/alignment/register_pair'
+include { EXCLUDE_CLUSTERS } from '../modules/alignment/exclude_clusters'
+include { EXPORT_MANUAL_ALIGN } from '../modules/alignment/export_manual_align'
+include { REFINE_MANUAL_TRANSFORMS } from '../modules/alignment/refine_manual_transforms'
+include { STACK_MOTOR_ONLY } from '../modules/alignment/stack_motor_only'
 include { STACK_SLICES } from '../modules/alignment/stack_slices'
 
 workflow VOLUME {
@@ -20,6 +27,7 @@ workflow VOLUME {
     // channel: [ folder String below reconstruct/, file or store Path ]
     records = Channel.empty()
     pictures = Channel.empty()
+    diagnostics = Channel.empty()
     if (wanted.analyze_shifts) {
         ANALYZE_SHIFTS(tables.map { meta, shifts, _config -> tuple(meta, shifts) }, steps.analyze_shifts)
         records = records.mix(
@@ -27,10 +35,32 @@ workflow VOLUME {
         )
         pictures = pictures.mix(ANALYZE_SHIFTS.out.plot.map { _meta, file -> tuple('analyze_shifts', file) })
     }
+    if (wanted.analyze_acquisition_rotation || wanted.diagnostic_mode) {
+        ANALYZE_ACQUISITION_ROTATION(tables.map { meta, shifts, _config -> tuple(meta, shifts) }, steps.analyze_acquisition_rotation)
+        turned = ANALYZE_ACQUISITION_ROTATION.out
+        records = records.mix(
+            turned.table.mix(turned.figures, turned.text, turned.metrics).map { _meta, file -> tuple('diagnostics/acquisition_rotation', file) }
+        )
+        pictures = pictures.mix(turned.plot.map { _meta, file -> tuple('diagnostics/acquisition_rotation', file) })
+    }
+
+    // channel: [ meta Map(id), stores List of Path by id, fingerprints List ]
+    together = slices
+        .map { meta, slice, fingerprint -> tuple([id: meta.id], [slice, fingerprint]) }
+        .groupTuple()
+        .map { meta, found -> found.sort { one -> one[0].name }.with { all -> tuple(meta, all*.first(), all*.last()) } }
     // channel: [ meta Map(id), shifts Path, slice config Path or empty List ]
-    cleaned = tables
+    assessed = tables
+    if (wanted.auto_assess_quality) {
+        ASSESS_QUALITY(together.join(tables.map { meta, _shifts, config -> tuple(meta, config) }), steps.assess_quality)
+        assessed = tables.map { meta, shifts, _config -> tuple(meta, shifts) }.join(ASSESS_QUALITY.out.config)
+        records = records.mix(ASSESS_QUALITY.out.config.mix(ASSESS_QUALITY.out.metrics).map { _meta, file -> tuple('auto_assess_quality', file) })
+        pictures = pictures.mix(ASSESS_QUALITY.out.preview.map { _meta, file -> tuple('auto_assess_quality', file) })
+    }
+    // channel: [ meta Map(id), shifts Path, slice config Path or empty List ]
+    cleaned = assessed
     if (wanted.detect_rehoming) {
-        DETECT_REHOMING(tables, steps.detect_rehoming)
+        DETECT_REHOMING(assessed, steps.detect_rehoming)
         cleaned = DETECT_REHOMING.out.shifts.join(DETECT_REHOMING.out.config)
         records = records.mix(
             DETECT_REHOMING.out.shifts
@@ -40,11 +70,6 @@ workflow VOLUME {
         pictures = pictures.mix(DETECT_REHOMING.out.pictures.transpose().map { _meta, file -> tuple('detect_rehoming_events', file) })
     }
 
-    // channel: [ meta Map(id), stores List of Path by id, fingerprints List ]
-    together = slices
-        .map { meta, slice, fingerprint -> tuple([id: meta.id], [slice, fingerprint]) }
-        .groupTuple()
-        .map { meta, found -> found.sort { one -> one[0].name }.with { all -> tuple(meta, all*.first(), all*.last()) } }
     ALIGN_COMMON_SPACE(together.join(cleaned), steps.align_common_space)
     records = records.mix(
         ALIGN_COMMON_SPACE.out.positions.mix(ALIGN_COMMON_SPACE.out.metrics).map { _meta, file -> tuple('bring_to_common_space', file) }
@@ -54,6 +79,13 @@ workflow VOLUME {
 
     // channel: [ meta Map(id), stores List of Path ]
     aligned = ALIGN_COMMON_SPACE.out.slices.map { meta, found -> tuple(meta, [found].flatten()) }
+    if (wanted.motor_only_stack || wanted.diagnostic_mode) {
+        STACK_MOTOR_ONLY(withFingerprints(aligned), steps.stack_motor_only)
+        plain = STACK_MOTOR_ONLY.out
+        diagnostics = diagnostics.mix(plain.volume.map { _meta, store -> tuple('diagnostics/motor_only_stack', store) })
+        records = records.mix(plain.metrics.map { _meta, file -> tuple('diagnostics/motor_only_stack', file) })
+        pictures = pictures.mix(plain.preview.map { _meta, file -> tuple('diagnostics/motor_only_stack', file) })
+    }
     // Real slices only: what was made from its neighbours tells nothing of where it lay.
     // channel: [ meta Map(id), folders List of Path ]
     folders = aligned.map { meta, _found -> tuple(meta, []) }
@@ -70,6 +102,12 @@ workflow VOLUME {
         )
         pictures = pictures.mix(REGISTER_PAIR.out.preview.map { _meta, file -> tuple('previews/register_pairwise', file) })
         folders = collected(REGISTER_PAIR.out.pair, aligned)
+        if (wanted.analyze_rotation_drift || wanted.diagnostic_mode) {
+            ANALYZE_ROTATION_DRIFT(withFingerprints(folders), steps.analyze_rotation_drift)
+            drift = ANALYZE_ROTATION_DRIFT.out
+            records = records.mix(drift.table.mix(drift.text, drift.metrics).map { _meta, file -> tuple('diagnostics/rotation_analysis', file) })
+            pictures = pictures.mix(drift.plot.map { _meta, file -> tuple('diagnostics/rotation_analysis', file) })
+        }
     }
 
     if (wanted.interpolate_missing_slices) {
@@ -105,21 +143,54 @@ workflow VOLUME {
         FINALISE_INTERPOLATION.out.metrics.map { _meta, file -> tuple('finalise_interpolation', file) },
     )
 
+    if (wanted.export_manual_align) {
+        EXPORT_MANUAL_ALIGN(
+            aligned.join(folders).map { meta, found, registered -> tuple(meta, found, registered, fingerprints(found + registered)) },
+            steps.export_manual_align,
+        )
+        exported = EXPORT_MANUAL_ALIGN.out
+        diagnostics = diagnostics.mix(exported.package_folder.map { _meta, folder -> tuple('export_manual_align', folder) })
+        records = records.mix(exported.metrics.map { _meta, file -> tuple('export_manual_align', file) })
+        pictures = pictures.mix(exported.preview.map { _meta, file -> tuple('export_manual_align', file) })
+    }
+    by_hand = manual
+    if (manual && wanted.refine_manual_transforms) {
+        REFINE_MANUAL_TRANSFORMS(withFingerprints(aligned), manual, steps.refine_manual_transforms)
+        refined = REFINE_MANUAL_TRANSFORMS.out
+        by_hand = refined.folder.map { _meta, folder -> folder }.first()
+        records = records.mix(refined.table.mix(refined.metrics).map { _meta, file -> tuple('refine_manual_transforms', file) })
+        pictures = pictures.mix(refined.pictures.transpose().map { _meta, file -> tuple('refine_manual_transforms', file) })
+    }
+    // channel: [ meta Map(id), slice config Path ]
+    decided = FINALISE_INTERPOLATION.out.config
+    if (wanted.auto_exclude_enabled && wanted.apply_pairwise_transforms) {
+        EXCLUDE_CLUSTERS(
+            folders.join(decided).map { meta, registered, config -> tuple(meta, registered, config, fingerprints(registered)) },
+            steps.exclude_clusters,
+        )
+        decided = EXCLUDE_CLUSTERS.out.config
+        records = records.mix(
+            EXCLUDE_CLUSTERS.out.config.mix(EXCLUDE_CLUSTERS.out.pairs, EXCLUDE_CLUSTERS.out.metrics).map { _meta, file -> tuple('auto_exclude_slices', file) }
+        )
+        pictures = pictures.mix(EXCLUDE_CLUSTERS.out.preview.map { _meta, file -> tuple('auto_exclude_slices', file) })
+    }
+
     // channel: [ meta Map(id), stores List of Path by id, pair folders List of Path, slice config Path, fingerprints String ]
     ready = aligned
         .join(folders)
-        .join(FINALISE_INTERPOLATION.out.config)
+        .join(decided)
         .map { meta, found, registered, config ->
-            tuple(meta, found, registered, config, (found + registered).collect { path -> Fingerprint.of(path) }.join(' '))
+            tuple(meta, found, registered, config, fingerprints(found + registered))
         }
-    STACK_SLICES(ready, manual, steps.stack_slices)
+    STACK_SLICES(ready, by_hand, steps.stack_slices)
     stacked = STACK_SLICES.out
 
     emit:
     volume = stacked.volume // channel: [ meta Map(id), volume Path ]
     published = stacked.volume
         .mix(stacked.archive, stacked.pictures.transpose(), stacked.tables.transpose(), stacked.metrics)
-        .map { _meta, path -> tuple('stack', path) } // channel: [ folder String, path ]
+        .map { _meta, path -> tuple('stack', path) }
+        .mix(diagnostics) // channel: [ folder String, path ]
     records = records // channel: [ folder String, metrics or table Path ]
     pictures = pictures // channel: [ folder String, png Path ]
     stores = stores // channel: [ folder String, intermediate store Path ]
@@ -132,4 +203,13 @@ def collected(found, subjects) {
         .mix(found.map { meta, file -> tuple([id: meta.id], file) })
         .groupTuple()
         .map { meta, files -> tuple(meta, files.findAll { file -> file != null }.sort(false) { file -> file.name }) }
+}
+
+def fingerprints(paths) {
+    return paths.collect { path -> Fingerprint.of(path) }.join(' ')
+}
+
+// [ meta, paths List ] -> [ meta, paths List, fingerprints String ]
+def withFingerprints(found) {
+    return found.map { meta, paths -> tuple(meta, paths, fingerprints(paths)) }
 }

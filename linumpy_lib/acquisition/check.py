@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from pathlib import Path
 
 from linumpy_lib.acquisition.discovery import Acquisition, find_tiles
 from linumpy_lib.acquisition.mosaic import MosaicPlan, plan_mosaic
-from linumpy_lib.acquisition.raw_tile import TileFixes
 from linumpy_lib.acquisition.slice_shifts import estimate_shifts
 from linumpy_lib.acquisition.slice_tiles import SliceTiles, measure_slice
 from linumpy_lib.acquisition.steps.create_mosaic_grid import CreateMosaicGridParameters
 from linumpy_lib.acquisition.steps.estimate_xy_shifts import EstimateXyShiftsParameters
+from linumpy_lib.acquisition.tile_image import TileFixes, tile_shape
 from linumpy_lib.errors import PipelineError
 from linumpy_lib.io.slice_config import slice_name
 
@@ -69,7 +70,8 @@ def check_acquisition(folder: Path, choices: Mapping[str, str]) -> tuple[list[st
         _, _, notes = estimate_shifts([source.stage() for source in slices])
         lines += [f"  {note}" for note in notes]
         lines.append(
-            f"  {len(slices)} mosaics, {memory / 1e9:.2g} GB of memory each, at most {disk / 1e9:.3g} GB of results"
+            f"  {len(slices)} mosaics, 0.3 GB of memory each and {memory / 1e9:.2g} GB more for each thread, "
+            f"at most {disk / 1e9:.3g} GB of results"
         )
     return lines, problems, disk
 
@@ -77,16 +79,16 @@ def check_acquisition(folder: Path, choices: Mapping[str, str]) -> tuple[list[st
 def _found(folder: Path, acquisition: Acquisition) -> list[str]:
     ids = acquisition.slice_ids
     lines = [f"{folder.name}: {len(acquisition.tiles)} tiles in {len(ids)} slices, ids {ids[0]} to {ids[-1]}"]
-    if acquisition.missing_slices:
-        lines.append(f"  gaps: no slice {_list(acquisition.missing_slices)}")
+    if acquisition.gaps:
+        lines.append(f"  gaps: no slice {_list(acquisition.gaps)}")
     if acquisition.ignored:
         names = [path.name for path in acquisition.ignored]
         lines.append(f"  no tiles, ignored: {_list(names)}")
     return lines
 
 
-def _list(items: list[int] | list[str]) -> str:
-    shown = ", ".join(str(item) for item in items[:_SHOWN])
+def _list(items: list[str]) -> str:
+    shown = ", ".join(items[:_SHOWN])
     return shown + (f" and {len(items) - _SHOWN} more" if len(items) > _SHOWN else "")
 
 
@@ -109,7 +111,5 @@ def _describe(plan: MosaicPlan) -> str:
 
 
 def _memory(plan: MosaicPlan) -> int:
-    """One shard, and three raw tiles when voxels are resampled; the programs themselves."""
-    shard = 4 * plan.shards[0] * plan.shards[1] * plan.shards[2]
-    tile = plan.source.n_bytes // len(plan.source.tiles)
-    return shard + (0 if plan.native else 3 * tile) + 300_000_000
+    """Two tiles: one that is read, and one whose encoded chunks wait to be written."""
+    return 2 * 4 * math.prod(plan.grid.tile_shape if plan.native else tile_shape(plan.source.info, plan.fixes))

@@ -6,11 +6,15 @@ import os
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 from linumpy_lib.errors import InputError
 
-_TILE = re.compile(r"tile_x(\d+)_y(\d+)_z(\d+)")
+_TILE = re.compile(r"tile_x(\d+)_y(\d+)_z(\d+)", re.ASCII)
+# A longer number is no index; whoever loops over what lies between two would not come to an end.
+MAX_DIGITS = 6
+MAX_DEPTH = 30
 
 
 @dataclass(frozen=True, order=True)
@@ -54,6 +58,12 @@ class Acquisition:
         ids = self.slice_ids
         return sorted(set(range(ids[0], ids[-1] + 1)) - set(ids)) if ids else []
 
+    @property
+    def gaps(self) -> list[str]:
+        """The missing slices for people: ``['2-98', '101-999', '1001']``."""
+        pairs = [(low + 1, high - 1) for low, high in pairwise(self.slice_ids) if high > low + 1]
+        return [str(low) if low == high else f"{low}-{high}" for low, high in pairs]
+
     def slice_tiles(self, slice_id: int) -> dict[TileId, Path]:
         """Tiles of one slice, sorted by y and x."""
         return {tile: path for tile, path in self.tiles.items() if tile.z == slice_id}
@@ -62,13 +72,22 @@ class Acquisition:
 def tile_id(name: str) -> TileId | None:
     """Read a tile's place from its folder name, None if it is not the name of a tile.
 
+    Raises
+    ------
+    InputError
+        If an index has more than 6 digits.
+
     Examples
     --------
     >>> tile_id("tile_x03_y01_z1000")
     TileId(z=1000, y=1, x=3)
     """
     match = _TILE.fullmatch(name)
-    return None if match is None else TileId(z=int(match[3]), y=int(match[2]), x=int(match[1]))
+    if match is None:
+        return None
+    if any(len(number.lstrip("0")) > MAX_DIGITS for number in match.groups()):
+        raise InputError(f"{name[:80]}: an index of more than {MAX_DIGITS} digits; rename the folder")
+    return TileId(z=int(match[3]), y=int(match[2]), x=int(match[1]))
 
 
 def find_tiles(inputs: Path | Iterable[Path], *, flat: bool = False) -> Acquisition:
@@ -118,7 +137,9 @@ def find_tiles(inputs: Path | Iterable[Path], *, flat: bool = False) -> Acquisit
     return Acquisition(roots[0], dict(sorted(found.items())), tuple(ignored))
 
 
-def _search(root: Path, flat: bool, take: Callable[[Path, TileId], None], ignored: list[Path]) -> None:
+def _search(root: Path, flat: bool, take: Callable[[Path, TileId], None], ignored: list[Path], depth: int = 0) -> None:
+    if depth > MAX_DEPTH:
+        raise InputError(f"{root}: more than {MAX_DEPTH} folders below each other (a link to itself?); remove it")
     try:
         entries = sorted(os.scandir(root), key=lambda entry: entry.name)
     except OSError as error:
@@ -129,6 +150,6 @@ def _search(root: Path, flat: bool, take: Callable[[Path, TileId], None], ignore
         if tile is not None and entry.is_dir():
             take(path, tile)
         elif entry.is_dir() and not flat and not entry.name.startswith("."):
-            _search(path, flat, take, ignored)
+            _search(path, flat, take, ignored, depth + 1)
         else:
             ignored.append(path)

@@ -11,7 +11,8 @@ import numpy as np
 import numpy.typing as npt
 
 from linumpy_lib.acquisition.galvo import find_band, find_return, log_brightness, shows_edge
-from linumpy_lib.acquisition.raw_tile import RawTile, camera_shift, frames
+from linumpy_lib.acquisition.raw_tile import RawTile, frames
+from linumpy_lib.acquisition.tile_image import camera_shift
 
 Array = npt.NDArray[Any]
 

@@ -4,26 +4,26 @@ from __future__ import annotations
 
 import hashlib
 import math
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from itertools import zip_longest
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from linumpy_lib.acquisition.discovery import TileId
-from linumpy_lib.acquisition.raw_tile import Checksum, RawTile, TileFixes, prefetch, read_tile, tile_shape
 from linumpy_lib.acquisition.slice_tiles import SliceTiles
 from linumpy_lib.acquisition.stage import StageAxes, infer_axes
+from linumpy_lib.acquisition.tile_encoder import EncodedTile, TileEncoder
+from linumpy_lib.acquisition.tile_image import TileFixes, tile_shape
 from linumpy_lib.acquisition.tile_info import INFO_FILE
+from linumpy_lib.io.encoded import EncodedBox
 from linumpy_lib.io.mosaic_grid import KEY, MosaicGrid
 from linumpy_lib.io.mosaic_tiles import MOSAIC_CODEC, tile_chunks
-from linumpy_lib.resample import resample, resampled_length, resampling_matrix
-
-Array = npt.NDArray[Any]
+from linumpy_lib.resample import resampled_length
 
 MAX_SHARD_BYTES = 1 << 30
 # Whole tiles in memory while voxels are resampled.
@@ -135,8 +135,8 @@ def write_mosaic(
 ) -> None:
     """Write a mosaic.
 
-    Peak memory is one shard and, per thread, a few B-scans; when voxels are resampled, up to three tiles more whose
-    depth is resampled already.
+    Tiles are encoded where they are read, so no shard is ever in memory: each thread holds the B-scans of one row of
+    chunks and the encoded chunks of one tile; when voxels are resampled, one tile whose depth is resampled already.
 
     Parameters
     ----------
@@ -162,11 +162,9 @@ def write_mosaic(
     """
     from linumpy_lib.io import VolumeWriter
 
-    tiles = {plan.source.place(tile): (tile, raw) for tile, raw in plan.source.tiles.items()}
-    fill = _Filler(plan, device)
-    checksums: dict[TileId, int] = {}
+    raw_tiles = {plan.source.place(tile): raw for tile, raw in plan.source.tiles.items()}
+    checksums: dict[tuple[int, int], int] = {}
     workers = threads if plan.native else min(threads, _WHOLE_TILES)
-    buffer = np.empty(0, np.float32)
     with (
         VolumeWriter(
             path,
@@ -178,37 +176,49 @@ def write_mosaic(
             shards=plan.shards,
             codec=MOSAIC_CODEC,
             provenance={**provenance, KEY: plan.grid.as_json()},
-            threads=threads,
+            threads=1,
         ) as writer,
         ThreadPoolExecutor(workers, thread_name_prefix="tile") as pool,
     ):
         regions = list(writer.regions())
-        for region, following in zip_longest(regions, regions[1:]):
-            shape = tuple(box.stop - box.start for box in region)
-            if buffer.size < math.prod(shape):
-                buffer = np.empty(math.prod(shape), np.float32)
-            block = buffer[: math.prod(shape)].reshape(shape)
-            pending = {}
-            for place, target in _cells(plan.grid, region, block):
-                if place in tiles:
-                    tile, raw = tiles[place]
-                    pending[tile] = pool.submit(fill, raw, target)
-                else:
-                    target[...] = 0
-            try:
-                for tile, future in pending.items():
-                    checksums[tile] = future.result()
+        order = [place for region in regions for place in _places(plan.grid, region)]
+        encoder = TileEncoder(
+            plan.source.info,
+            plan.fixes,
+            (plan.raw_spacing_um, plan.spacing_um),
+            plan.grid,
+            writer.plans[0],
+            device,
+        )
+        # Ahead of the tiles that are encoded, the disk works on the next ones; they wait in the system's cache.
+        ahead = {place: raw_tiles.get(later) for place, later in zip(order, order[workers:], strict=False)}
+        waiting: deque[tuple[tuple[int, int], Future[EncodedTile]]] = deque()
+        queue = iter(order)
+
+        def submit(count: int) -> None:
+            for place in islice(queue, count):
+                waiting.append((place, pool.submit(encoder, place, raw_tiles.get(place), ahead.get(place))))
+
+        def encoded(count: int) -> Iterator[EncodedBox]:
+            for _ in range(count):
+                place, future = waiting.popleft()
+                tile = future.result()
+                submit(1)
+                if tile.checksum is not None:
+                    checksums[place] = tile.checksum
                     if advance is not None:
                         advance()
-            finally:
-                for future in pending.values():
-                    future.cancel()
-            # The disk works on the next shard's tiles while this one is encoded; they wait in the system's cache.
-            for place in _places(plan.grid, following) if following else ():
-                if place in tiles:
-                    pool.submit(prefetch, tiles[place][1])
-            writer.write(region, block)
-        writer.provenance["inputs"] = {**writer.provenance.get("inputs", {}), "tiles": _digest(plan.source, checksums)}
+                yield from tile.boxes
+
+        submit(workers + 1)
+        try:
+            for region in regions:
+                writer.write_encoded(region, encoded(len(list(_places(plan.grid, region)))))
+        finally:
+            for _, future in waiting:
+                future.cancel()
+        digest = _digest(plan.source, {tile: checksums[plan.source.place(tile)] for tile in plan.source.tiles})
+        writer.provenance["inputs"] = {**writer.provenance.get("inputs", {}), "tiles": digest}
 
 
 def _places(grid: MosaicGrid, region: tuple[slice, ...]) -> Iterator[tuple[int, int]]:
@@ -219,14 +229,6 @@ def _places(grid: MosaicGrid, region: tuple[slice, ...]) -> Iterator[tuple[int, 
             yield row, column
 
 
-def _cells(grid: MosaicGrid, region: tuple[slice, ...], block: Array) -> Iterator[tuple[tuple[int, int], Array]]:
-    """Row and column of each tile in a shard, and its part of the shard's block."""
-    for place in _places(grid, region):
-        _, ys, xs = grid.box(*place)
-        y, x = region[1].start, region[2].start
-        yield place, block[:, ys.start - y : ys.stop - y, xs.start - x : xs.stop - x]
-
-
 def _digest(source: SliceTiles, checksums: Mapping[TileId, int]) -> str:
     """Digest of all tiles, from the bytes that passed by."""
     digest = hashlib.sha256()
@@ -234,34 +236,3 @@ def _digest(source: SliceTiles, checksums: Mapping[TileId, int]) -> str:
         text = hashlib.sha256((raw.folder / INFO_FILE).read_bytes()).hexdigest()
         digest.update(f"{tile}\0{text}\0{checksums[tile]:08x}\n".encode())
     return digest.hexdigest()
-
-
-class _Filler:
-    """Reads a tile into its place in a shard, resampled if asked for; called from several threads."""
-
-    def __init__(self, plan: MosaicPlan, device: Any) -> None:
-        self.plan, self.device = plan, device
-        self.shape = tile_shape(plan.source.info, plan.fixes)
-        self.depth: Array | None = None
-        self.matrices: list[Any] = []
-        if not plan.native:
-            pairs = zip(self.shape, plan.raw_spacing_um, plan.spacing_um, strict=True)
-            matrices = [resampling_matrix(n, spacing, target) for n, spacing, target in pairs]
-            # Depth comes first and on the way in: it shrinks most, and B-scans lie with depth along their rows.
-            self.depth = matrices[0]
-            matrices[0] = np.eye(len(self.depth), dtype=np.float32)
-            self.matrices = [m if device is None else device.to_device(m) for m in matrices]
-
-    def __call__(self, raw: RawTile, target: Array) -> int:
-        checksum = Checksum()
-        if not self.matrices:
-            read_tile(raw, target, self.plan.fixes, checksum)
-            return checksum.value
-        assert self.depth is not None
-        whole = np.empty((len(self.depth), *self.shape[1:]), np.float32)
-        read_tile(raw, whole, self.plan.fixes, checksum, self.depth)
-        if self.device is None:
-            target[...] = resample(whole, self.matrices)
-        else:
-            target[...] = self.device.to_numpy(resample(self.device.to_device(whole), self.matrices))
-        return checksum.value

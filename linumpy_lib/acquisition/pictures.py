@@ -15,6 +15,7 @@ from linumpy_lib.io.mosaic_grid import MosaicGrid, mosaic_grid
 Array = npt.NDArray[Any]
 
 AIP_PERCENTILES = (0.1, 99.9)
+_SECTION_SHAPE, _MAX_STRETCH = 0.45, 10
 _SIDE_PX = 2400
 
 
@@ -159,7 +160,15 @@ def write_preview(path: Path, volume: Volume, title: str) -> None:
             extent=(0, extent_mm[0], extent_mm[1], 0),
             interpolation="auto",
         )
-        axes[name].set(title=f"{name.upper()}, centre", xlabel=f"{'zyx'[across]} (mm)", ylabel=f"{'zyx'[down]} (mm)")
+        # A slice is thin: its sections are stretched in depth until they can be seen, in whole numbers, and say so.
+        stretch = 1 if name == "xy" else int(np.clip(_SECTION_SHAPE * extent_mm[0] / extent_mm[1], 1, _MAX_STRETCH))
+        stretched = f", depth stretched {stretch} times" if stretch > 1 else ""
+        axes[name].set(
+            title=f"{name.upper()}, centre{stretched}",
+            aspect=stretch,
+            xlabel=f"{'zyx'[across]} (mm)",
+            ylabel=f"{'zyx'[down]} (mm)",
+        )
     if image is not None:
         figure.colorbar(image, ax=list(axes.values()), label="intensity", shrink=0.8)
     figure.suptitle(title)

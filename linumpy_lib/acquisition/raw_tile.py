@@ -1,4 +1,4 @@
-"""Read the voxels of one raw tile: B-scans streamed from `image_*.bin`, repeats averaged, galvo return cut off."""
+"""A raw tile on disk: its files measured, its B-scans streamed from `image_*.bin`, repeats averaged."""
 
 from __future__ import annotations
 
@@ -107,11 +107,11 @@ class Checksum:
     def __init__(self) -> None:
         self.value = 0
 
-    def add(self, values: Array) -> None:
+    def add(self, data: bytes) -> None:
         """Count more bytes."""
         import google_crc32c
 
-        self.value = google_crc32c.extend(self.value, values.tobytes())
+        self.value = google_crc32c.extend(self.value, data)
 
 
 def frames(
@@ -144,155 +144,40 @@ def frames(
     size = max(1, _PIECE_BYTES // (tile.info.frame_bytes * tile.repeats))
     for first in range(start, stop, size):
         count = min(size, stop - first)
-        raw = _read(tile, first * tile.repeats, count * tile.repeats)
+        data = _read(tile, first * tile.repeats, count * tile.repeats)
         if checksum is not None:
-            checksum.add(raw)
+            checksum.add(data)
+        raw = np.frombuffer(data, np.float32).reshape(count * tile.repeats, *tile.info.frame_shape)
         if tile.repeats > 1:
             raw = raw.reshape(count, tile.repeats, *tile.info.frame_shape).mean(axis=1, dtype=np.float32)
         yield first, raw
 
 
-def _read(tile: RawTile, first: int, count: int) -> Array:
+def _read(tile: RawTile, first: int, count: int) -> bytes:
     """Read B-scans by their number on disk, across file boundaries."""
-    out = np.empty((count, *tile.info.frame_shape), np.float32)
-    filled = 0
+    pieces = []
     offset = 0
     for path, number in tile.files:
         begin, end = max(first, offset), min(first + count, offset + number)
         if begin < end:
-            part = out[filled : filled + end - begin]
+            size = tile.info.frame_bytes
             try:
-                with path.open("rb", buffering=0) as handle:
-                    handle.seek((begin - offset) * tile.info.frame_bytes)
-                    _fill(handle, memoryview(part.data).cast("B"), path)
+                pieces.append(_read_bytes(path, (begin - offset) * size, (end - begin) * size))
             except OSError as error:
                 raise InputError(f"{path}: cannot be read ({error.strerror}); check the disk") from None
-            filled += end - begin
         offset += number
-    return out
+    return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
 
-def _fill(handle: Any, view: memoryview, path: Path) -> None:
-    while len(view):
-        got = handle.readinto(view)
-        if not got:
-            raise InputError(f"{path}: became shorter while it was read; wait until the copy is complete")
-        view = view[got:]
-
-
-def read_into(
-    tile: RawTile, out: Array, *, shift: int = 0, checksum: Checksum | None = None, depth: Array | None = None
-) -> None:
-    """Read a tile's image into an array, without holding the tile twice.
-
-    Parameters
-    ----------
-    tile : RawTile
-        Tile to read.
-    out : ndarray of float32, shape (nz, ny, nx)
-        Receives the voxels; any strides.
-    shift : int
-        A-lines by which every B-scan is rolled before the galvo return, its last `n_extra` A-lines, is cut off.
-    checksum : Checksum, optional
-        Receives the bytes as they lie on disk.
-    depth : ndarray of float32, shape (nz', nz), optional
-        Resampling along z; `out` has nz' planes then.
-
-    Raises
-    ------
-    InputError
-        If the tile cannot be read or holds NaN or infinite values.
-    """
-    nx = tile.info.nx
-    total = nx + tile.info.n_extra
-    shift %= total
-    # Rolled by `shift`, A-line a comes from a - shift: two runs without a copy of the whole.
-    head = min(shift, nx)
-    for first, piece in frames(tile, checksum=checksum):
-        if not (np.isfinite(piece.max()) and np.isfinite(piece.min())):
-            raise InputError(
-                f"{tile.folder}: B-scans {first} to {first + len(piece) - 1} hold NaN or infinite values; copy the "
-                "tile again, or remove its folder to mark a hole"
-            )
-        if depth is not None:
-            piece = piece @ depth.T  # noqa: PLW2901 - the raw piece is let go
-        target = out[:, first : first + len(piece)]
-        if head:
-            target[:, :, :head] = piece[:, total - shift : total - shift + head].transpose(2, 0, 1)
-        if nx > head:
-            target[:, :, head:] = piece[:, : nx - head].transpose(2, 0, 1)
-
-
-def camera_shift(tile: RawTile) -> int:
-    """Return the A-line that holds the maximum of the depth-averaged tile, galvo return included.
-
-    Legacy cameras start late, and the A-line that should be the first is overexposed.
-
-    Parameters
-    ----------
-    tile : RawTile
-        Tile to read.
-    """
-    best, where = -np.inf, 0
-    for _, piece in frames(tile):
-        columns = piece.mean(axis=2).max(axis=0)
-        column = int(columns.argmax())
-        if columns[column] > best or (columns[column] == best and column < where):
-            best, where = float(columns[column]), column
-    return where
-
-
-@dataclass(frozen=True)
-class TileFixes:
-    """Corrections of the tiles of one slice.
-
-    Attributes
-    ----------
-    galvo_shift_px : int
-        A-lines by which B-scans are rolled.
-    camera : bool
-        Legacy data: roll each tile so that its brightest A-line becomes the first, and replace the overexposed voxel
-        column there by its neighbour.
-    rotate : bool
-        Legacy data: swap x and y and flip both.
-    """
-
-    galvo_shift_px: int = 0
-    camera: bool = False
-    rotate: bool = False
-
-
-def tile_shape(info: TileInfo, fixes: TileFixes) -> tuple[int, int, int]:
-    """Voxels (z, y, x) of a corrected tile."""
-    return (info.nz, info.nx, info.ny) if fixes.rotate else (info.nz, info.ny, info.nx)
-
-
-def read_tile(
-    tile: RawTile, out: Array, fixes: TileFixes, checksum: Checksum | None = None, depth: Array | None = None
-) -> None:
-    """Read and correct a whole tile.
-
-    Parameters
-    ----------
-    tile : RawTile
-        Tile to read.
-    out : ndarray of float32, shape from `tile_shape`
-        Receives the voxels; any strides.
-    fixes : TileFixes
-        Corrections.
-    checksum : Checksum, optional
-        Receives the bytes as they lie on disk.
-    depth : ndarray of float32, shape (nz', nz), optional
-        Resampling along z; `out` has nz' planes then.
-
-    Raises
-    ------
-    InputError
-        If the tile cannot be read or holds NaN or infinite values.
-    """
-    target = out[:, ::-1, ::-1].transpose(0, 2, 1) if fixes.rotate else out
-    late = camera_shift(tile) if fixes.camera else 0
-    read_into(tile, target, shift=fixes.galvo_shift_px - late, checksum=checksum, depth=depth)
-    exposed = fixes.galvo_shift_px % (tile.info.nx + tile.info.n_extra)
-    if fixes.camera and exposed < tile.info.nx - 1:
-        target[:, 0, exposed] = target[:, 0, exposed + 1]
+def _read_bytes(path: Path, start: int, size: int) -> bytes:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        data = os.pread(handle, size, start)
+        while len(data) < size:
+            more = os.pread(handle, size - len(data), start + len(data))
+            if not more:
+                raise InputError(f"{path}: became shorter while it was read; wait until the copy is complete")
+            data += more
+    finally:
+        os.close(handle)
+    return data

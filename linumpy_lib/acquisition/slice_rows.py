@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from linumpy_lib.errors import InputError
+from linumpy_lib.io.csv_file import whole_number
+from linumpy_lib.io.text_file import read_json
 
 CALIBRATION = "calibration_slice"
 
@@ -33,9 +34,15 @@ def read_records(paths: Sequence[Path]) -> dict[int, dict[str, Any]]:
     found = {}
     for path in paths:
         try:
-            record = json.loads(path.read_text(encoding="utf-8"))
-            found[int(record["slice_id"])] = dict(record["galvo"])
-        except (OSError, ValueError, KeyError, TypeError) as error:
+            record = read_json(path, "make the mosaic again")
+            galvo = record["galvo"]
+            examined = {
+                "method": str(galvo["method"]),
+                "confidence": float(galvo["confidence"]),
+                "shift_px": int(galvo["shift_px"]),
+            }
+            found[whole_number(str(record["slice_id"]), path, "slice_id")] = examined
+        except (ValueError, KeyError, TypeError, OverflowError) as error:
             raise InputError(f"{path}: not a record of create_mosaic_grid ({error!r}); make the mosaic again") from None
     return found
 

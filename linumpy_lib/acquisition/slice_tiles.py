@@ -15,6 +15,9 @@ from linumpy_lib.acquisition.stage import SliceStage
 from linumpy_lib.acquisition.tile_info import TileInfo, read_tile_info
 from linumpy_lib.errors import InputError
 
+MAX_CELLS = 1_000_000
+"""Tiles and holes of one slice; more are the fault of a wrong index."""
+
 
 @dataclass(frozen=True)
 class SliceTiles:
@@ -133,10 +136,16 @@ def check_geometry(slice_id: int, infos: Mapping[TileId, TileInfo], folders: Map
     Raises
     ------
     InputError
-        Naming the tiles that differ from the majority.
+        Naming the tiles that differ from the majority; or if the grid is absurdly large.
     """
     usual, _ = Counter(info.geometry for info in infos.values()).most_common(1)[0]
     odd = [tile for tile, info in infos.items() if info.geometry != usual]
+    extents = [max(index) - min(index) + 1 for index in zip(*((tile.y, tile.x) for tile in infos), strict=True)]
+    if extents[0] * extents[1] > MAX_CELLS:
+        raise InputError(
+            f"{next(iter(folders.values())).parent}: the {len(infos)} tiles of slice {slice_id} span a grid of "
+            f"{extents[1]} x {extents[0]}, more than {MAX_CELLS} places; rename those whose index is wrong"
+        )
     if odd:
         names = ("nz", "ny", "nx", "n_extra", "height", "width")
         wrong = infos[odd[0]].geometry

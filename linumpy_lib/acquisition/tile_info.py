@@ -7,8 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from linumpy_lib.errors import InputError
+from linumpy_lib.io.text_file import read_text
 
 INFO_FILE = "info.txt"
+# Beyond these no microscope goes; a product of values within them does not overflow.
+_MAX_BYTES, _MAX_FRAME_BYTES = 1 << 20, 1 << 30
+_MAX_NUMBER, _MAX_COUNT = 1e9, 1_000_000
 _REQUIRED = ("nx", "ny", "width", "height", "top_z", "bottom_z")
 
 
@@ -83,11 +87,9 @@ def read_tile_info(folder: Path) -> TileInfo:
     """
     path = folder / INFO_FILE
     try:
-        text = path.read_text(encoding="utf-8", errors="replace")
+        text = read_text(path, "check the file and its permissions", most=_MAX_BYTES, errors="replace")
     except FileNotFoundError:
         raise InputError(f"{path}: missing; every tile folder needs it (see docs/preprocess.md)") from None
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror}); check the file and its permissions") from None
     values = {}
     for line in text.splitlines():
         key, colon, value = line.partition(":")
@@ -113,8 +115,12 @@ def read_tile_info(folder: Path) -> TileInfo:
     )
     if info.nz < 1:
         raise InputError(f"{path}: bottom_z is above top_z; correct the two values")
+    if info.frame_bytes > _MAX_FRAME_BYTES:
+        raise InputError(
+            f"{path}: one B-scan would take {info.frame_bytes} bytes; correct nx, n_extra, top_z, bottom_z"
+        )
     for key, extent in (("width", info.width_um), ("height", info.height_um)):
-        if extent <= 0:
+        if extent < 1e-3:
             raise InputError(f"{path}: {key} is {extent:g}; it must be the field of view in micrometres")
     return info
 
@@ -130,13 +136,15 @@ class _Values:
             value = float(text)
         except ValueError:
             value = math.nan
-        if not math.isfinite(value):
-            raise InputError(f"{self.path}: {key} is '{text}', not a number; correct the file")
+        if not abs(value) <= _MAX_NUMBER:
+            raise InputError(f"{self.path}: {key} is '{text[:80]}', not a number that can be; correct the file")
         return value
 
     def whole(self, key: str, least: int | None = None) -> int:
         value = self.number(key)
-        if not value.is_integer() or (least is not None and value < least):
+        if not value.is_integer() or abs(value) > _MAX_COUNT or (least is not None and value < least):
             allowed = "a whole number" if least is None else f"a whole number of at least {least}"
+            if value > _MAX_COUNT:
+                allowed += f", at most {_MAX_COUNT}"
             raise InputError(f"{self.path}: {key} is '{self.texts[key]}', it must be {allowed}; correct the file")
         return int(value)

@@ -13,6 +13,7 @@ from typing import Any, Literal
 from linumpy_lib.alignment.pair import PairResult
 from linumpy_lib.alignment.rigid import Rigid, read_tfm, write_tfm
 from linumpy_lib.errors import InputError
+from linumpy_lib.io.text_file import read_json, read_text
 from linumpy_lib.quality.thresholds import judge
 from linumpy_lib.step import Status
 
@@ -151,10 +152,10 @@ def read_pair(folder: Path) -> PairRecord:
     fixed_plane, moving_plane = _read_offsets(folder / OFFSETS)
     path = folder / FIGURES
     try:
-        document = json.loads(path.read_text(encoding="utf-8"))
+        document = read_json(path, "register the pair again")
         metrics = document["metrics"]
         values = {name: entry["value"] if isinstance(entry, Mapping) else entry for name, entry in metrics.items()}
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except (KeyError, TypeError, AttributeError) as error:
         raise InputError(f"{path}: no readable figures of a pair ({error!r}); register the pair again") from None
     ids = _ids(folder, values)
     correlation = _number(path, values, "z_correlation", None)
@@ -209,7 +210,7 @@ def _ids(folder: Path, values: Mapping[str, Any]) -> tuple[int, int]:
 
 def _read_offsets(path: Path) -> tuple[int, int]:
     try:
-        numbers = [float(word) for word in path.read_text(encoding="utf-8").split()]
+        numbers = [float(word) for word in read_text(path, "register the pair again").split()]
     except (OSError, ValueError) as error:
         raise InputError(f"{path}: no readable pair of planes ({error}); register the pair again") from None
     if len(numbers) != 2 or not all(n.is_integer() and n >= 0 for n in numbers):

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from linumpy_lib.errors import InputError
+from linumpy_lib.io.text_file import read_text
 
 Floats = npt.NDArray[np.float64]
 
@@ -116,8 +117,8 @@ def read_tfm(path: Path) -> Rigid:
         If it is absent, of another kind, or rotates about x or y.
     """
     try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
+        text = read_text(path, "register the pair again")
+    except OSError as error:
         raise InputError(f"{path}: no readable transform ({error}); register the pair again") from None
     kind = re.search(r"^Transform:\s*(\w+?)_", text, re.MULTILINE)
     rows = [re.search(rf"^{key}:(.*)$", text, re.MULTILINE) for key in ("Parameters", "FixedParameters")]

@@ -123,11 +123,45 @@ def anisotropy_block(
 
         nonfinite = compute_on_cpu(array, start, plan, mask, out, threads)
     else:
-        from linumpy_lib.anisotropy.portable import compute_on_device
-
-        nonfinite = compute_on_device(target, array, start, plan, mask, out)
+        nonfinite = _compute_in_pieces(target, array, start, plan, mask, out)
     masked = out.mask.size - int(np.count_nonzero(out.mask))
     return AnisotropyBlock(out.measures, out.principal_dir, out.fibre_dir, out.eigenvalues, out.mask, nonfinite, masked)
+
+
+def _compute_in_pieces(
+    device: Device,
+    block: npt.NDArray[Any],
+    start: tuple[int, int, int],
+    plan: AnisotropyPlan,
+    mask: npt.NDArray[Any] | None,
+    out: AnisotropyBlock,
+) -> int:
+    """Compute on another device than the CPU, by ranges of planes where its memory is too small for all of them."""
+    from linumpy_lib.anisotropy.portable import compute_on_device
+    from linumpy_lib.device_memory import in_pieces
+
+    planes, halo, nonfinite = out.mask.shape[0], plan.halo[0], [0]
+
+    def work(part: slice) -> None:
+        if part == slice(0, planes):
+            nonfinite[0] = compute_on_device(device, block, start, plan, mask, out)
+            return
+        first, last = start[0] + part.start, start[0] + part.stop
+        top = max(0, first - halo)
+        piece = allocate_block((part.stop - part.start, *out.mask.shape[1:]), plan)
+        chosen = None if mask is None else mask[part]
+        count = compute_on_device(
+            device, block[top : last + halo], (first - top, start[1], start[2]), plan, chosen, piece
+        )
+        for name in ("measures", "principal_dir", "fibre_dir", "eigenvalues"):
+            whole = getattr(out, name)
+            if whole is not None:
+                whole[:, part] = getattr(piece, name)
+        out.mask[part] = piece.mask
+        nonfinite[0] += count
+
+    in_pieces(device, planes, work, f"a block of {block.shape} voxels")
+    return nonfinite[0]
 
 
 def _check_out(out: AnisotropyBlock, size: tuple[int, int, int], plan: AnisotropyPlan) -> None:

@@ -196,5 +196,5 @@ def finish_on_cuda(device: Device, tensor: Any, keep: Any, plan: AnisotropyPlan,
     )  # fmt: skip
     for destination, result in zip(wanted, results, strict=True):
         if destination is not None:
-            destination[...] = device.to_numpy(result)
-    out.mask[...] = device.to_numpy(mask)
+            device.to_numpy(result, out=destination)
+    device.to_numpy(mask, out=out.mask)

@@ -15,6 +15,7 @@ from linumpy_lib.fusion.percentiles import percentile
 from linumpy_lib.io import Volume, open_volume
 
 DARK_PERCENTILE = 3.0
+_LARGEST_FRAME = 1 << 28
 
 
 def read_view_file(path: Path, recording: Path) -> RawView:
@@ -141,18 +142,13 @@ def dark_level(path: Path) -> float:
     InputError
         If the file is no picture.
     """
-    import tifffile
-
-    from linumpy_lib.io.tiff import first_line, tifffile_messages
+    from linumpy_lib.io.tiff import open_tiff
 
     try:
-        with tifffile_messages():
-            frame = tifffile.imread(path)
-    except (OSError, ValueError, KeyError, IndexError, TypeError, tifffile.TiffFileError) as error:
-        raise InputError(
-            f"{path}: is no readable picture ({first_line(error)}); copy it again, or take it away and let the dark "
-            "level be taken from the views"
-        ) from None
-    if frame.size == 0 or frame.dtype.kind not in "uif" or not np.all(np.isfinite(frame)):
-        raise InputError(f"{path}: holds no counts; give a picture that the camera took in the dark")
-    return percentile(frame.ravel(), DARK_PERCENTILE)
+        frame = open_tiff(path).array
+        values = frame[...] if frame.size <= _LARGEST_FRAME else None
+    except InputError as error:
+        raise InputError(f"{error}; or take the file away, so that the dark level is taken from the views") from None
+    if values is None or values.dtype.kind not in "uif" or not np.all(np.isfinite(values)):
+        raise InputError(f"{path}: shape {frame.shape}, {frame.dtype}: give counts that the camera took in the dark")
+    return percentile(values.ravel(), DARK_PERCENTILE)

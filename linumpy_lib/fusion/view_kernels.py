@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from linumpy_lib.compiled import lazy_kernel
+from linumpy_lib.compiled import inline_kernel, lazy_kernel
 
 
 def _add_moments(planes: Any, first_row: int, last_row: int, total: Any, squares: Any) -> None:
@@ -22,28 +22,54 @@ def _add_moments(planes: Any, first_row: int, last_row: int, total: Any, squares
                 squares[y, x] += value * value
 
 
+def _inside(place: Any, extent: Any) -> Any:
+    # A border repeats the pixels before it in mirrored order.
+    while place < 0 or place >= extent:
+        place = -1 - place if place < 0 else 2 * extent - 1 - place
+    return place
+
+
+def _middle(window: Any, bins: Any) -> Any:
+    # The value in the middle: sorted by insertion if they are few, else found by its upper, then by its lower byte.
+    if window.size <= 50:
+        for n in range(1, window.size):
+            value = window[n]
+            at = n
+            while at > 0 and window[at - 1] > value:
+                window[at] = window[at - 1]
+                at -= 1
+            window[at] = value
+        return window[window.size // 2]
+    wanted = np.int64(window.size // 2)
+    bins[:] = 0
+    for n in range(window.size):
+        bins[window[n] >> 8] += 1
+    high = np.int64(0)
+    while bins[high] <= wanted:
+        wanted -= bins[high]
+        high += 1
+    bins[:] = 0
+    for n in range(window.size):
+        if window[n] >> 8 == high:
+            bins[window[n] & 255] += 1
+    low = np.int64(0)
+    while bins[low] <= wanted:
+        wanted -= bins[low]
+        low += 1
+    return np.uint16(high * 256 + low)
+
+
 def _replace_pixels(planes: Any, first: int, last: int, places: Any, offsets_y: Any, offsets_x: Any) -> None:
-    # Offsets hold the window; a border repeats its outermost pixels in mirrored order.
     height, width = planes.shape[1], planes.shape[2]
-    count = offsets_y.size
-    window = np.empty(count, np.uint16)
+    window = np.empty(offsets_y.size, np.uint16)
+    bins = np.empty(256, np.int64)
     values = np.empty(places.shape[0], np.uint16)
     for z in range(first, last):
         for k in range(places.shape[0]):
-            for n in range(count):
-                y = places[k, 0] + offsets_y[n]
-                x = places[k, 1] + offsets_x[n]
-                while y < 0 or y >= height:
-                    y = -1 - y if y < 0 else 2 * height - 1 - y
-                while x < 0 or x >= width:
-                    x = -1 - x if x < 0 else 2 * width - 1 - x
-                value = planes[z, y, x]
-                at = n
-                while at > 0 and window[at - 1] > value:
-                    window[at] = window[at - 1]
-                    at -= 1
-                window[at] = value
-            values[k] = window[count // 2]
+            for n in range(offsets_y.size):
+                y = inside(places[k, 0] + offsets_y[n], height)
+                window[n] = planes[z, y, inside(places[k, 1] + offsets_x[n], width)]
+            values[k] = middle(window, bins)
         for k in range(places.shape[0]):
             planes[z, places[k, 0], places[k, 1]] = values[k]
 
@@ -148,6 +174,8 @@ def _coordinate_rows(
             row_place[y, z] = place
 
 
+inside = inline_kernel(_inside)
+middle = inline_kernel(_middle)
 add_moments = lazy_kernel(_add_moments)
 replace_pixels = lazy_kernel(_replace_pixels)
 smooth_rows = lazy_kernel(_smooth_rows)

@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from linumpy_lib.device import Device, get_device
+from linumpy_lib.device_memory import or_on_cpu
 from linumpy_lib.illumination.cosines import Float64, cosine_basis
 
 FLAT_ORDER = 24
@@ -115,8 +116,12 @@ def fit_basic(
     """
     if images.shape[0] == 0:
         raise ValueError("no images to fit")
-    solver = _Solver(images, groups, weights, darkfield, darkest, device or get_device("cpu"))
-    return solver.run(max_iterations, _BELIEVED * smoothness / DEFAULT_SMOOTHNESS)
+
+    def fit(where: Device) -> BasicFit:
+        solver = _Solver(images, groups, weights, darkfield, darkest, where)
+        return solver.run(max_iterations, _BELIEVED * smoothness / DEFAULT_SMOOTHNESS)
+
+    return or_on_cpu(device or get_device("cpu"), fit)
 
 
 class _Solver:

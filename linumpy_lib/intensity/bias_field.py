@@ -36,8 +36,6 @@ __all__ = [
     "section_bounds",
 ]
 
-_GPU_SLAB_BYTES = 2**30
-
 
 def _threads(asked: int) -> int:
     return asked or available_threads()
@@ -58,20 +56,6 @@ def _as_volume(vol: npt.ArrayLike) -> npt.NDArray[Any]:
     if array.dtype.kind not in "uif":
         raise InputError(f"volume of type {array.dtype}: give real numbers")
     return array
-
-
-def _divide(field: BiasField, vol: npt.NDArray[Any], out: Floats, bias: Floats, backend: str, threads: int) -> None:
-    if backend != "gpu":
-        field.correct(vol, out=out, bias_out=bias, threads=threads)
-        return
-    from linumpy_lib.device import get_device
-
-    device = get_device("cuda")
-    step = max(1, _GPU_SLAB_BYTES // (4 * int(np.prod(vol.shape[1:]))))
-    for z0 in range(0, vol.shape[0], step):
-        part = slice(z0, z0 + step)
-        corrected, values = field.correct_arrays(vol[part], (z0, 0, 0), device.xp)
-        out[part], bias[part] = device.to_numpy(corrected), device.to_numpy(values)
 
 
 def n4_correct(
@@ -109,7 +93,8 @@ def n4_correct(
     voxel_size_mm : sequence of float
         Voxel size (z, y, x) in millimetres.
     backend : {'cpu', 'gpu', 'itk', 'auto'}
-        ``cpu``: compiled loops; ``gpu``: CuPy; ``itk``: SimpleITK; ``auto``: the GPU if there is one, else the CPU.
+        What fits: ``cpu``: compiled loops; ``gpu``: CuPy; ``itk``: SimpleITK; ``auto``: the GPU if there is one, else
+        the CPU. The division takes less than the way to a GPU and back, and is the CPU's with all of them.
     out, bias_out : ndarray of float32, optional
         Receive the results; `out` may be `vol` itself.
     max_control_points : int, optional
@@ -155,7 +140,7 @@ def n4_correct(
         max_control_points=max_control_points,
         threads=_threads(threads),
     )
-    _divide(field, volume, corrected, bias, chosen, _threads(threads))
+    field.correct(volume, out=corrected, bias_out=bias, threads=_threads(threads))
     return corrected, bias
 
 

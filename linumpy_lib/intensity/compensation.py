@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from linumpy_lib.device import Device
+from linumpy_lib.device_memory import in_pieces
 from linumpy_lib.intensity.slice_columns import Floats
 
 
@@ -41,6 +44,35 @@ def compensate(
     -------
     ndarray of float32, shape (z, y, x)
     """
+    result = np.empty_like(block)
+
+    def work(rows: slice) -> None:
+        part = _compensate(
+            block[:, rows],
+            (below[rows], last[rows], compensated[rows]),
+            device,
+            floor=floor,
+            skip=skip,
+            strength=strength,
+            min_bias=min_bias,
+        )
+        result[:, rows] = part
+
+    in_pieces(device, block.shape[1], work, f"a block of {block.shape} voxels")
+    return result
+
+
+def _compensate(
+    block: Floats,
+    columns: tuple[Floats, Floats, Floats],
+    device: Device,
+    *,
+    floor: float,
+    skip: int,
+    strength: float,
+    min_bias: float,
+) -> Floats:
+    below, last, compensated = columns
     xp = device.xp
     values = device.to_device(block)
     if floor > 0:

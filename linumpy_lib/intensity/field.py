@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from linumpy_lib.intensity.bspline import Axis, Floats, contract, cubic_axis
+from linumpy_lib.intensity.bspline import Axis, Floats, cubic_axis
 from linumpy_lib.intensity.n4_fit import Level
 
 FLOOR = 1e-6
@@ -224,12 +224,3 @@ class BiasField:
         if bias_out is not None and bias is not bias_out:
             bias_out[...] = bias
         return out
-
-    def correct_arrays(
-        self, block: Any, at: Sequence[int], xp: Any, strength: float = 1.0, floor: float = FLOOR
-    ) -> tuple[Any, Any]:
-        """Divide a box by the field with the operations of a NumPy-like module; return the result and the field."""
-        bases = [xp.asarray(axis.dense().T) for axis in self._basis(at, block.shape)]
-        bias = xp.exp(contract(xp.asarray(self.lattice), bases, xp))
-        gain = 1 + np.float32(strength) * (1 / xp.maximum(bias, np.float32(floor)) - 1)
-        return xp.asarray(block).astype(np.float32) * gain, bias

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Sequence
-from typing import Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -16,6 +16,9 @@ from linumpy_lib.intensity.bspline import Floats, interpolating_lattice
 from linumpy_lib.intensity.field import BiasField, FitGrid
 from linumpy_lib.intensity.n4_engines import Engine
 from linumpy_lib.intensity.n4_fit import CONVERGENCE, fit_log_bias
+
+if TYPE_CHECKING:
+    from linumpy_lib.device import Device
 
 Backend = Literal["cpu", "gpu", "itk", "auto"]
 ITERATIONS = (50, 50, 50, 50)
@@ -178,6 +181,9 @@ def fit_bias_field(
     iterations = [int(n) for n in (ITERATIONS if n_iterations is None else n_iterations)]
     if not iterations or min(iterations) < 1:
         raise ParameterError(f"parameter 'n_iterations': {iterations} is not allowed: give 1 or more for each level")
+    from linumpy_lib.device import get_device
+    from linumpy_lib.device_memory import or_on_cpu
+
     used, asked = choose_control_points(vol.shape, spline_distance_mm, voxel_size_mm, max_control_points)
     chosen = resolve_backend(backend)
 
@@ -199,13 +205,22 @@ def fit_bias_field(
     else:
         np.log(values, out=values, where=inside)
         values[~inside] = 0
-        engine = _engine(chosen, values, inside, threads)
-        mean_before, before = engine.moments()
-        try:
-            lattice, levels = fit_log_bias(engine, grid.nodes, used, iterations, convergence=convergence)
-            mean_after, after = engine.moments()
-        finally:
-            engine.close()
+
+        def fit(device: Device) -> tuple[Any, ...]:
+            engine = _engine(device, values, inside, threads)
+            try:
+                start = engine.moments()
+                return (
+                    *start,
+                    *fit_log_bias(engine, grid.nodes, used, iterations, convergence=convergence),
+                    *engine.moments(),
+                )
+            finally:
+                engine.close()
+
+        mean_before, before, lattice, levels, mean_after, after = or_on_cpu(
+            get_device("cuda" if chosen == "gpu" else "cpu"), fit
+        )
         residual = after / (before or 1.0)
         field = BiasField(lattice, grid, levels, used, residual, mean_before - mean_after)
     if used != asked:
@@ -219,11 +234,7 @@ def fit_bias_field(
     return field
 
 
-def _engine(chosen: str, values: Floats, inside: npt.NDArray[np.bool_], threads: int) -> Engine:
+def _engine(device: Device, values: Floats, inside: npt.NDArray[np.bool_], threads: int) -> Engine:
     from linumpy_lib.intensity.n4_engines import array_engine, compiled_engine
 
-    if chosen == "gpu":
-        from linumpy_lib.device import get_device
-
-        return array_engine(values, inside, get_device("cuda").xp)
-    return compiled_engine(values, inside, threads)
+    return compiled_engine(values, inside, threads) if device.name == "cpu" else array_engine(values, inside, device.xp)

@@ -85,15 +85,19 @@ def close_along_z(mask: Any, planes: int, slab: int = 32) -> None:
 
 
 def _gaussian(sigma: tuple[float, float, float], use_gpu: bool) -> Smooth:
-    from linumpy_lib.device import get_device
+    from linumpy_lib.device import Device, get_device
+    from linumpy_lib.device_memory import or_on_cpu
 
     device = get_device("cuda" if use_gpu else "cpu")
 
     def smooth(block: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
         # double precision, rounded once at the end: every device then gives the same float32 and the same mask
         values = np.nan_to_num(np.asarray(block, np.float64), nan=0.0, posinf=0.0, neginf=0.0)
-        smoothed = device.gaussian_filter(device.to_device(values, np.float64), sigma)
-        return device.to_numpy(smoothed).astype(np.float32)
+
+        def work(where: Device) -> npt.NDArray[np.float32]:
+            return where.to_numpy(where.gaussian_filter(where.to_device(values, np.float64), sigma)).astype(np.float32)
+
+        return or_on_cpu(device, work)
 
     return smooth
 

@@ -9,6 +9,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from linumpy_lib.errors import InputError, OutputError
+from linumpy_lib.io.text_file import read_text
+
+MAX_ID = 999_999
 
 
 def read_rows(path: Path, required: Sequence[str]) -> list[dict[str, str]]:
@@ -32,13 +35,16 @@ def read_rows(path: Path, required: Sequence[str]) -> list[dict[str, str]]:
         If the file is absent, is no text, lacks a column, or a row has another number of values than the header.
     """
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        text = read_text(path, "give a CSV file in UTF-8")
+        lines = [line for line in csv.reader(io.StringIO(text, newline="")) if line]
     except FileNotFoundError:
         raise InputError(f"{path}: no such file; check the path") from None
-    except (OSError, UnicodeDecodeError) as error:
+    except csv.Error as error:
         raise InputError(f"{path}: cannot be read ({error}); give a CSV file in UTF-8") from None
-    lines = [line for line in csv.reader(io.StringIO(text)) if line]
     header = [name.strip() for name in lines[0]] if lines else []
+    twice = {name for name in header if header.count(name) > 1}
+    if twice:
+        raise InputError(f"{path}: column {sorted(twice)[0]!r} occurs twice; keep one")
     missing = [name for name in required if name not in header]
     if missing:
         raise InputError(f"{path}: no column {', '.join(missing)}; the first line must name the columns")
@@ -78,18 +84,18 @@ def write_rows(path: Path, columns: Sequence[str], rows: Iterable[Mapping[str, s
         raise OutputError(f"{path}: cannot be written ({error.strerror}); check the output folder") from None
 
 
-def whole_number(text: str, path: Path, column: str) -> int:
+def whole_number(text: str, path: Path, column: str, most: int = MAX_ID) -> int:
     """Read an id; ``3.0``, as other programs write it, counts as 3.
 
     Raises
     ------
     InputError
-        If it is not a whole number of at least 0.
+        If it is not a whole number from 0 to `most`.
     """
     try:
         value = float(text)
     except ValueError:
         value = -1.0
-    if not value.is_integer() or value < 0:
+    if not value.is_integer() or not 0 <= value <= most:
         raise InputError(f"{path}: {column} '{text}' is not a slice id; give a whole number") from None
     return int(value)

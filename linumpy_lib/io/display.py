@@ -19,6 +19,20 @@ _SAMPLES = 96
 Range = tuple[float, float] | None
 
 
+def display_steps(plan: LevelPlan) -> tuple[int, ...]:
+    """Voxels from one sample to the next along (z, y, x)."""
+    return tuple(math.ceil(n / _SAMPLES) for n in plan.shape)
+
+
+def sampled(plan: LevelPlan, region: Sequence[slice], block: Array) -> Array:
+    """Copy the voxels of a block that lie on the display's grid."""
+    box: list[Any] = [
+        slice(-span.start % step, None, step) for span, step in zip(region, display_steps(plan), strict=True)
+    ]
+    voxels: Array = block[(..., *box)].copy()
+    return voxels
+
+
 class Display:
     """Range of every channel over level 0, and a few voxels of the coarsest level for percentiles.
 
@@ -56,11 +70,11 @@ class Display:
 
     def sample(self, plan: LevelPlan, index: tuple[int, ...], block: Array) -> None:
         """Keep voxels of shard `index` of the coarsest level, on a grid that does not depend on the shards."""
-        box: list[Any] = []
-        for start, n in zip((r.start for r in plan.region(index)), plan.shape, strict=True):
-            step = math.ceil(n / _SAMPLES)
-            box.append(slice(-start % step, None, step))
-        self._samples[index] = block[(..., *box)].copy()
+        self.keep(index, sampled(plan, plan.region(index), block))
+
+    def keep(self, key: tuple[int, ...], voxels: Array) -> None:
+        """Keep voxels that `sampled` chose."""
+        self._samples[key] = voxels
 
     def document(self) -> dict[str, Any]:
         """OMERO settings: full range and, for intensities, the 1st to 99.9th percentile of the coarsest level."""

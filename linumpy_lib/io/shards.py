@@ -1,4 +1,4 @@
-"""Write one Zarr v3 shard: chunks encoded in parallel, stored in C order, index and checksum at the end.
+"""Write one Zarr v3 shard: chunks encoded in parallel, stored in the order given, checksummed index at the end.
 
 An own encoder, because the bytes must not depend on the number of threads and no second copy of a shard should be held.
 Every chunk carries a checksum, because Blosc alone decodes damaged bytes without complaint.
@@ -54,7 +54,8 @@ def codec_documents(codec: str, dtype: np.dtype[Any]) -> list[dict[str, Any]]:
     return chain
 
 
-def _with_checksum(data: bytes) -> tuple[bytes, bytes]:
+def with_checksum(data: bytes) -> tuple[bytes, bytes]:
+    """Return encoded bytes and their CRC-32C, which follows them."""
     return data, int(google_crc32c.value(data)).to_bytes(4, "little")
 
 
@@ -69,23 +70,28 @@ def encode_chunk(chunk: Array, codec: str) -> tuple[bytes, bytes]:
 
         name, level, shuffle = _BLOSC[codec]
         mode = blosc.BITSHUFFLE if shuffle == "bitshuffle" else blosc.SHUFFLE
-        return _with_checksum(blosc.compress(flat, name.encode(), level, mode, 0))
+        return with_checksum(blosc.compress(flat, name.encode(), level, mode, 0))
     if codec == "zstd":
         from numcodecs import zstd
 
-        return _with_checksum(zstd.compress(flat, _ZSTD_LEVEL))
-    return _with_checksum(flat.tobytes())
+        return with_checksum(zstd.compress(flat, _ZSTD_LEVEL))
+    return with_checksum(flat.tobytes())
 
 
-def _chunk_boxes(block: Array, chunks: tuple[int, ...], counts: tuple[int, ...]) -> Iterator[tuple[int, Array]]:
+def chunk_boxes(
+    block: Array, chunks: tuple[int, ...], counts: tuple[int, ...], start: tuple[int, ...] | None = None
+) -> Iterator[tuple[int, Array]]:
     """Yield number (C order in the shard) and voxels of the chunks that hold data."""
+    start = start or (0,) * len(counts)
     used = [math.ceil(n / c) for n, c in zip(block.shape, chunks, strict=True)]
     for index in itertools.product(*(range(n) for n in used)):
         box = tuple(slice(k * c, (k + 1) * c) for k, c in zip(index, chunks, strict=True))
-        yield int(np.ravel_multi_index(index, counts)), block[box]
+        place = tuple(s + k for s, k in zip(start, index, strict=True))
+        yield int(np.ravel_multi_index(place, counts)), block[box]
 
 
-def _padded(part: Array, chunks: tuple[int, ...]) -> Array:
+def padded(part: Array, chunks: tuple[int, ...]) -> Array:
+    """Fill a chunk that is cut at the edge of the volume with zeros."""
     if part.shape == chunks:
         return part
     full = np.zeros(chunks, part.dtype)
@@ -146,8 +152,8 @@ def write_shard(
             offset += len(data) + len(checksum)
 
         try:
-            for number, part in _chunk_boxes(block, chunks, counts):
-                waiting.append((number, pool.submit(lambda part: encode_chunk(_padded(part, chunks), codec), part)))
+            for number, part in chunk_boxes(block, chunks, counts):
+                waiting.append((number, pool.submit(lambda part: encode_chunk(padded(part, chunks), codec), part)))
                 if len(waiting) > ahead:
                     store_first()
             while waiting:
@@ -155,5 +161,5 @@ def write_shard(
         finally:
             for _, future in waiting:
                 future.cancel()
-        handle.writelines(_with_checksum(index.tobytes()))
+        handle.writelines(with_checksum(index.tobytes()))
     return offset + index.nbytes + 4

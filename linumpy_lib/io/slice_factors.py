@@ -81,6 +81,6 @@ def read_factors(path: Path) -> dict[int, SliceFactor]:
             raise InputError(f"{path}: the values of slice {slice_id} are out of range; run match_slices again")
         if slice_id in found:
             raise InputError(f"{path}: slice {slice_id} has two rows; leave one")
-        voxels = whole_number(row["tissue_voxels"], path, "tissue_voxels")
+        voxels = whole_number(row["tissue_voxels"], path, "tissue_voxels", 1 << 53)
         found[slice_id] = SliceFactor(slice_id=slice_id, tissue_voxels=voxels, **values)
     return found

@@ -167,9 +167,16 @@ def _pixel(tag: Any) -> float | None:
 
 
 def _ome_spacing(path: Path, text: str) -> tuple[float, ...] | None:
+    from defusedxml import DefusedXmlException
+    from defusedxml.ElementTree import fromstring
+
     try:
-        root = ElementTree.fromstring(text)
-    except ElementTree.ParseError as error:
+        root = fromstring(text, forbid_dtd=True)
+    except DefusedXmlException:
+        raise InputError(
+            f"{path}: the OME-XML header declares a document type or entities; do not trust this file"
+        ) from None
+    except (ElementTree.ParseError, ValueError, LookupError, RecursionError) as error:
         raise InputError(f"{path}: the OME-XML header is corrupt ({error}); export the file again") from None
     pixels = next((node for node in root.iter() if node.tag.rpartition("}")[2] == "Pixels"), None)
     if pixels is None:

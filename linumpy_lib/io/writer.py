@@ -18,6 +18,7 @@ import numpy.typing as npt
 from linumpy_lib.io import metadata
 from linumpy_lib.io.destination import Destination, check_output, explain, link_or_copy
 from linumpy_lib.io.display import Display
+from linumpy_lib.io.encoded import EncodedBox, write_encoded_shard
 from linumpy_lib.io.layout import depth_first, plan_levels, slab_rows
 from linumpy_lib.io.lazy import Array, Region
 from linumpy_lib.io.ngff import ATTRIBUTE
@@ -165,6 +166,48 @@ class VolumeWriter:
         self._store(0, index, values)
         if self.slab is None:
             self._pyramid.add(0, index, values)
+        self._missing.discard(index)
+
+    def write_encoded(self, region: Region, boxes: Iterable[EncodedBox]) -> None:
+        """Store one region of a (z, y, x) volume of one level from boxes of `encoded.encode_box`.
+
+        Parameters
+        ----------
+        region : tuple of slice
+            One of `regions`.
+        boxes : iterable of EncodedBox
+            In the order to store them; together they have to fill the region.
+
+        Raises
+        ------
+        ValueError
+            If region or boxes do not fit, or the store has channels, more levels or is a slab.
+        OutputError
+            If the disk is full or not writable.
+        """
+        plan = self.plans[0]
+        index = tuple(box.start // s for box, s in zip(region, plan.shards, strict=True))
+        if index not in self._missing or tuple(region) != plan.region(index):
+            raise ValueError(f"{region} is not a region of {self.path} that is still to be written")
+        if self.lead or len(self.plans) > 1 or self.slab is not None:
+            raise ValueError(f"{self.path}: only the one level of a (z, y, x) volume can be given in encoded boxes")
+        filled = 0
+
+        def counted() -> Iterator[EncodedBox]:
+            nonlocal filled
+            for one in boxes:
+                filled += one.n_bytes
+                self.display.join([one.span])
+                self.display.keep(tuple(b.start for b in one.box), one.samples)
+                yield one
+
+        try:
+            self._bytes_out += write_encoded_shard(self.shard_path(0, index, ()), counted(), plan)
+        except OSError as error:
+            raise self._explain(error) from None
+        if filled != math.prod(b.stop - b.start for b in region) * self.dtype.itemsize:
+            raise ValueError(f"the boxes given for {region} of {self.path} do not fill it")
+        self._bytes_in += filled
         self._missing.discard(index)
 
     @property

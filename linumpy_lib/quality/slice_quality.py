@@ -29,9 +29,9 @@ class SliceQuality:
     Attributes
     ----------
     ssim : float
-        Structural similarity to the neighbours, mean over planes and neighbours.
+        Structural similarity to a neighbour, mean over planes.
     edges : float
-        Correlation of the edges with those of the neighbours.
+        Correlation of the edges with those of the neighbour.
     variance : float
         Likeness of the contrast: 1 if the variances are within a factor e of each other.
     """
@@ -95,7 +95,7 @@ def variance_similarity(a: Array, references: Sequence[Array]) -> float:
 def slice_quality(
     planes: Sequence[Array], neighbours: Sequence[tuple[Sequence[Array], Sequence[Array]]]
 ) -> SliceQuality:
-    """Score a slice against its neighbours.
+    """Score a slice against the neighbour that it is most like: a bad slice does not take its neighbours with it.
 
     Parameters
     ----------
@@ -113,8 +113,10 @@ def slice_quality(
     usable = [(own, other) for own, other in neighbours if len(own) and own[0].size]
     if not usable or not planes:
         return SliceQuality(0.0, 0.0, 0.0)
-    similar = [structural_similarity(a, b) for own, other in usable for a, b in zip(own, other, strict=True)]
-    middle = len(planes) // 2
-    edges = [edge_similarity(own[middle], [other[middle]]) for own, other in usable]
-    variances = [variance_similarity(own[middle], [other[middle]]) for own, other in usable]
-    return SliceQuality(float(np.mean(similar)), float(np.mean(edges)), float(np.mean(variances)))
+    found = []
+    for own, other in usable:
+        middle = len(own) // 2
+        similar = float(np.mean([structural_similarity(a, b) for a, b in zip(own, other, strict=True)]))
+        edges = edge_similarity(own[middle], [other[middle]])
+        found.append(SliceQuality(similar, edges, variance_similarity(own[middle], [other[middle]])))
+    return max(found, key=lambda quality: quality.score)

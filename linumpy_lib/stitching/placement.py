@@ -18,7 +18,9 @@ Array = npt.NDArray[Any]
 Method = Literal["global", "affine", "motor"]
 
 # Correlations that differ by less are equal.
-_ALIKE = 1e-4
+_ALIKE = 1e-3
+# By how much (Fisher's z) a far place of a pair has to fit better than one near the map.
+_BETTER = 0.1
 # How far from the map a pair may be, in standard deviations of all pairs and pixels.
 _CLOSE, _CLOSE_PX = 4.0, 1.0
 
@@ -184,8 +186,13 @@ def _second_look(
     again = {pair: offset for pair, offset in offsets.items() if pair not in {match.pair for match in kept}}
     if radius >= limit_px or not again:
         return matches, silent
-    found, silent = match_pairs(images, again, radius, threads)
-    return kept + [match for match in found if np.abs(match.displacement - again[match.pair]).max() <= radius], silent
+    found, unseen = match_pairs(images, again, radius, threads)
+    near = {match.pair: match for match in found if np.abs(match.displacement - again[match.pair]).max() <= radius}
+    # Far places that fit better stay: a tile may lie elsewhere, which all of its pairs will tell.
+    for match in matches:
+        if match.pair in again and (match.pair not in near or near[match.pair].assured < match.assured - _BETTER):
+            near[match.pair] = match
+    return kept + list(near.values()), [pair for pair in unseen if pair not in near]
 
 
 def choose(wanted: Method, scores: dict[Method, float]) -> tuple[Method, str]:

@@ -20,6 +20,11 @@ _PRIOR = 0.05
 # Accuracy that no displacement exceeds, whatever its formal one.
 _FLOOR_PX = 0.04
 _ROUNDS = 40
+# Spread of tiles that is expected before any is seen, and how many pairs that counts for.
+_EXPECTED_SPREAD_PX, _EXPECTED_PAIRS = 1.0, 2
+# How well the pairs of a tile must agree on another place for it, to be believed against the model.
+_AGREE_PX = 1.0
+_CHANCES = 3
 # Standardised residual where a pair counts half, and where it is called an outlier.
 _HALF, _OUTLIER = 3.0, 6.0
 _OUTLIER_PX = 0.75
@@ -149,26 +154,17 @@ def solve(
     second = np.array([index[match.pair.second] for match in matches])
     wanted = np.array([m.displacement - (model[m.pair.second] - model[m.pair.first]) for m in matches])
     noise = np.array([_covariance(match.information) for match in matches])
-    # Two tiles contribute to the residual of a pair.
-    spread = max(_FLOOR_PX, robust_std(wanted) / math.sqrt(2))
-    standard = noise + 2 * spread**2 * np.eye(2)
-    believed = _belief(_squares(wanted, standard))
-    moves = np.zeros((len(places), 2))
-    for _ in range(_ROUNDS):
-        weight = believed[:, None, None] * np.linalg.inv(noise)
-        new = _least_squares(first, second, wanted, weight, spread, len(places))
-        residual = wanted - (new[second] - new[first])
-        squares = _squares(residual, noise)
-        # Formal uncertainties of real tiles are too small by a common factor: speckle differs between the tiles.
-        factor = max(1.0, float(np.median(squares)) / 1.386)
-        believed = _belief(squares / factor)
-        done = np.abs(new - moves).max() < 1e-6
-        moves = new
-        if done:
+    spread = spread_of(wanted)
+    problem = _Problem(first, second, wanted, noise, spread, len(places))
+    moves, squares = problem.converge(np.zeros((len(places), 2)), np.full(len(places), spread), 2 * spread**2)
+    for _ in range(_CHANCES):
+        start, scale = problem.elsewhere(moves, squares, limit_px)
+        if (scale == spread).all():
             break
+        moves, squares = problem.converge(start, scale, 0.0)
     residual = wanted - (moves[second] - moves[first])
     distance = np.hypot(*residual.T)
-    far = (_squares(residual, noise) / factor > _OUTLIER**2) & (distance > _OUTLIER_PX)
+    far = (squares > _OUTLIER**2) & (distance > _OUTLIER_PX)
     outliers = frozenset(match.pair for match, one in zip(matches, far, strict=True) if one)
     length = np.hypot(*moves.T)
     moves *= np.minimum(1.0, limit_px / np.maximum(length, 1e-12))[:, None]
@@ -177,7 +173,68 @@ def solve(
     return _judged(matches, positions, outliers, int(np.count_nonzero(length > limit_px)), spread)
 
 
-def _least_squares(first: Array, second: Array, wanted: Array, weight: Array, spread: float, count: int) -> Array:
+def spread_of(wanted: Array) -> float:
+    """Spread of single tiles around the model, pixels, from the pairs' deviations; an expectation where few tell."""
+    seen = robust_std(wanted) / math.sqrt(2)  # two tiles contribute to the deviation of a pair
+    count = len(wanted)
+    mean = (count * seen**2 + _EXPECTED_PAIRS * _EXPECTED_SPREAD_PX**2) / (count + _EXPECTED_PAIRS)
+    return max(_FLOOR_PX, math.sqrt(mean))
+
+
+@dataclass(frozen=True)
+class _Problem:
+    """Pairs of tiles by index, what each wants of its second tile's move against its first's, and their covariances."""
+
+    first: Array
+    second: Array
+    wanted: Array
+    noise: Array
+    spread: float
+    count: int
+
+    def converge(self, start: Array, scale: Array, doubt: float) -> tuple[Array, Array]:
+        """Find moves, shape (tiles, 2), and the pairs' squared standardised residuals, by reweighting from a start.
+
+        `scale` is the standard deviation of each tile's move, `doubt` the variance of the start.
+        """
+        residual = self.wanted - (start[self.second] - start[self.first])
+        believed = _belief(_squares(residual, self.noise + doubt * np.eye(2)))
+        moves = start
+        squares = np.zeros(len(self.wanted))
+        for _ in range(_ROUNDS):
+            weight = believed[:, None, None] * np.linalg.inv(self.noise)
+            new = _least_squares(self.first, self.second, self.wanted, weight, scale, self.count)
+            squares = _squares(self.wanted - (new[self.second] - new[self.first]), self.noise)
+            # Formal uncertainties of real tiles are too small by a common factor: speckle differs between the tiles.
+            squares = squares / max(1.0, float(np.median(squares)) / 1.386)
+            believed = _belief(squares)
+            done = np.abs(new - moves).max() < 1e-6
+            moves = new
+            if done:
+                break
+        return moves, squares
+
+    def elsewhere(self, moves: Array, squares: Array, limit_px: float) -> tuple[Array, Array]:
+        """Move tiles to where most of their pairs agree that they are, against the model: a new start, and scales."""
+        start, scale = moves.copy(), np.full(self.count, self.spread)
+        doubted = squares > _OUTLIER**2
+        for tile in np.unique(np.concatenate([self.first[doubted], self.second[doubted]])):
+            ahead, behind = self.first == tile, self.second == tile
+            implied = np.concatenate(
+                [
+                    moves[self.first[behind & doubted]] + self.wanted[behind & doubted],
+                    moves[self.second[ahead & doubted]] - self.wanted[ahead & doubted],
+                ]
+            )
+            place = np.median(implied, axis=0)
+            agreeing = int(np.count_nonzero(np.hypot(*(implied - place).T) < _AGREE_PX))
+            content = int(np.count_nonzero((ahead | behind) & ~doubted))
+            if agreeing >= 2 and agreeing > content and math.hypot(*place) <= limit_px:
+                start[tile], scale[tile] = place, limit_px
+        return start, scale
+
+
+def _least_squares(first: Array, second: Array, wanted: Array, weight: Array, scale: Array, count: int) -> Array:
     """Solve for the moves of the tiles, shape (tiles, 2)."""
     from scipy import sparse
     from scipy.sparse.linalg import spsolve
@@ -196,7 +253,7 @@ def _least_squares(first: Array, second: Array, wanted: Array, weight: Array, sp
     diagonal = np.arange(2 * count)
     rows.append(diagonal)
     columns.append(diagonal)
-    values.append(np.full(2 * count, 1 / spread**2))
+    values.append(np.repeat(1 / scale**2, 2))
     matrix = sparse.csc_matrix(
         (np.concatenate(values), (np.concatenate(rows), np.concatenate(columns))), shape=(2 * count, 2 * count)
     )

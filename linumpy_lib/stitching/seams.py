@@ -16,8 +16,8 @@ Array = npt.NDArray[Any]
 
 NEAR_PX = 25
 """Pixels on both sides of a border that are looked at."""
-# Steps that belong to the seam itself (a fractional position spreads it), and where "beside" begins.
-_AT_PX, _BESIDE_PX = 1, 4
+# Where "beside" begins: interpolation spreads a step over a few pixels.
+_BESIDE_PX = 4
 
 
 @dataclass(frozen=True)
@@ -59,10 +59,10 @@ class SeamProfile:
         """Change at the border relative to beside it; 1 is no seam, NaN where there is none to judge."""
         distance = np.abs(np.arange(-NEAR_PX, NEAR_PX + 1))
         beside = self.change[distance >= _BESIDE_PX]
-        if not self.pixels or not np.isfinite(beside).any():
+        if not np.isfinite(self.change[NEAR_PX]) or not np.isfinite(beside).any():
             return math.nan
         reference = float(np.nanmedian(beside))
-        at = float(np.nanmax(self.change[distance <= _AT_PX]))
+        at = float(self.change[NEAR_PX])
         return at / reference if reference > 0 else (1.0 if at == 0 else math.inf)
 
     @property

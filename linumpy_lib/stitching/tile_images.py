@@ -86,9 +86,15 @@ class TileImages:
         self.empty: list[Place] = []
         self.saturated = 0.0
         self.negative = False
+        try:
+            self._make(list(grid.places() if places is None else places), threads, advance)
+        except BaseException:
+            self.close()
+            raise
+
+    def _make(self, listed: list[Place], threads: int, advance: Callable[[], None] | None) -> None:
         typical = []
         with ThreadPoolExecutor(max(1, threads)) as pool:
-            listed = list(grid.places() if places is None else places)
             projected = in_order(pool, self._project, listed, threads + 1)
             for place, (mean, saturated, low) in zip(listed, projected, strict=True):
                 if mean is None:

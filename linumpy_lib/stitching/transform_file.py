@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from linumpy_lib.errors import InputError
+from linumpy_lib.io.text_file import read_json
 from linumpy_lib.stitching.layout import Layout
 
 Array = npt.NDArray[Any]
@@ -32,8 +33,8 @@ def read_transform(path: Path) -> Array:
         If the file is no such file.
     """
     try:
-        step = np.array(json.loads(path.read_text(encoding="utf-8"))["step_um"], dtype=float)
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        step = np.array(read_json(path, "make it with estimate_global_transform")["step_um"], dtype=float)
+    except (ValueError, KeyError, TypeError) as error:
         raise InputError(
             f"{path}: is no pooled transform ({error!r}); make it with estimate_global_transform"
         ) from None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -61,8 +61,9 @@ def cut_mosaic(
     slice_id: int = 3,
     structure: bool = True,
     shading: bool = False,
+    stage_errors: Mapping[tuple[int, int], tuple[float, float]] | None = None,
 ) -> CutMosaic:
-    """Write a mosaic whose tiles show one picture."""
+    """Write a mosaic whose tiles show one picture; the stage may be wrong about some, by (y, x) pixels."""
     rng = np.random.default_rng(seed)
     nz, ny, nx = tile
     step = np.array([ny, nx]) * (1 - overlap)
@@ -88,13 +89,14 @@ def cut_mosaic(
         voxels[:, row * ny : (row + 1) * ny, column * nx : (column + 1) * nx] = np.maximum(part, 0)
     if change is not None:
         voxels = change(voxels)
+    wrong = stage_errors or {}
     described = MosaicGrid(
         slice_id=slice_id,
         tile_shape=tile,
         grid=grid,
         missing=missing,
         stage_mm={
-            place: tuple((5 + (nominal[place] + [ny / 2, nx / 2]) * 0.01).tolist())
+            place: tuple((5 + (nominal[place] + wrong.get(place, (0, 0)) + [ny / 2, nx / 2]) * 0.01).tolist())
             for place in positions
             if stage and place not in missing
         },

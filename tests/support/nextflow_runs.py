@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import json
 import os
 import re
@@ -71,12 +72,36 @@ class Nextflow:
         program = launcher()
         assert program is not None
         done = subprocess.run(
-            [program, *words], cwd=self.folder, env=self.env, capture_output=True, text=True, timeout=300, check=False
+            [program, *words], cwd=self.folder, env=self.env, capture_output=True, text=True, timeout=900, check=False
         )
         return Run(done.returncode, done.stdout + done.stderr, self.folder)
 
     def run(self, *words: str) -> Run:
         return self.command("run", str(self.project / "main.nf"), *words)
+
+    def start(self, *words: str) -> subprocess.Popen[bytes]:
+        """Begin a run and go on; what it says goes to `started.log` in the folder."""
+        program = launcher()
+        assert program is not None
+        with (self.folder / "started.log").open("wb") as log:
+            return subprocess.Popen(
+                [program, "run", str(self.project / "main.nf"), *words],
+                cwd=self.folder,
+                env=self.env,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+
+
+def digests(folder: Path, pattern: str = "*") -> dict[str, str]:
+    """Digest of every file of the results that a pattern names, without what tells times and machines."""
+    files = sorted(file for result in folder.glob(pattern) for file in [result, *result.rglob("*")] if file.is_file())
+    return {
+        str(file.relative_to(folder)): hashlib.sha256(file.read_bytes()).hexdigest()
+        for file in files
+        if file.suffix != ".html" and not file.name.endswith("_metrics.json") and "pipeline_info" not in file.parts
+    }
 
 
 def copy_project(folder: Path) -> Path:

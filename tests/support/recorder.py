@@ -15,6 +15,8 @@ OUTPUTS = {
         "_statistics.json",
     ],
     "export_npz": ["_anisotropy.npz"],
+    "compare_with_truth": ["_truth_errors.csv", "_compare_with_truth_preview.png"],
+    "generate_report": ["_report.html", "_report.txt", "_report.json"],
     "report_anisotropy": ["_preview.png", "_anisotropy_report.html"],
 }
 # Names that do not begin with the task's name.
@@ -50,6 +52,23 @@ FILES = {
         "slice_{name}_interpolated_diagnostics.json",
         "{name}_interpolate_slice_preview.png",
     ],
+    "assess_quality": ["slice_config.csv", "{name}_assess_quality_preview.png"],
+    "exclude_clusters": ["slice_config.csv", "excluded_pairs.csv", "{name}_exclude_clusters_preview.png"],
+    "export_manual_align": [
+        "manual_align_package/manual_align_metadata.json",
+        "{name}_export_manual_align_preview.png",
+    ],
+    "refine_manual_transforms": ["manual_transforms/slice_z01/transform.tfm", "manual_refinement.csv", "{name}_a.png"],
+    "analyze_acquisition_rotation": [
+        "acquisition_rotation_data.csv",
+        "acquisition_rotation.json",
+        "acquisition_rotation.png",
+        "acquisition_rotation.txt",
+    ],
+    "analyze_rotation_drift": ["registration_transforms.csv", "rotation_analysis.png", "rotation_analysis.txt"],
+    "stitch_motor_only": ["slice_{name}_motor_only.ome.zarr", "{name}_stitch_motor_only_preview.png"],
+    "compare_stitching": ["slice_{name}_seam_profiles.csv", "{name}_compare_stitching_preview.png"],
+    "stack_motor_only": ["{name}_motor_only.ome.zarr", "{name}_stack_motor_only_preview.png"],
     "finalise_interpolation": ["slice_config_final.csv"],
     "register_pair": [
         "slice_{name}_pairwise_registration/transform.tfm",

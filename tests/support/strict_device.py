@@ -93,8 +93,12 @@ class StrictDevice(Device):
     def to_device(self, array: Any, dtype: Any = np.float32) -> Any:
         return np.array(array, dtype=dtype, order="C").view(DeviceArray)
 
-    def to_numpy(self, array: Any) -> Any:
-        return self.xp.asnumpy(array)
+    def to_numpy(self, array: Any, out: Any = None) -> Any:
+        result = self.xp.asnumpy(array)
+        if out is None:
+            return result
+        out[...] = result
+        return out
 
     def correlate1d(self, array: Any, weights: Any, axis: int, mode: Any = "nearest") -> Any:
         from scipy import ndimage

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import subprocess
 import sys
 from pathlib import Path
@@ -10,18 +9,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tifffile
-from support.nextflow_runs import ROOT, Nextflow, Run
+from support.nextflow_runs import ROOT, Nextflow, Run, digests
 
 from linumpy_lib.io import open_volume
 
 STORES = ("measures", "principal_dir", "fibre_dir", "mask", "eigenvalues")
 VALIDATOR = ROOT.parent / "shared" / "checks" / "validate_ngff.py"
-
-
-def digests(folder: Path, pattern: str) -> dict[str, str]:
-    """Digest of every file of the results that a pattern names."""
-    files = sorted(file for result in folder.glob(pattern) for file in [result, *result.rglob("*")] if file.is_file())
-    return {str(file.relative_to(folder)): hashlib.sha256(file.read_bytes()).hexdigest() for file in files}
 
 
 def validate(store: Path) -> None:

@@ -20,7 +20,14 @@ RUN_ALL = ("-profile", "test,cpu", "--output", "results", "--anisotropy_slabs", 
 RUN_RECONSTRUCT = (
     *("-profile", "cpu", "--workflow", "preprocess,reconstruct", "--input", "simulate", "--output", "results_slices"),
     *("--generate_aips", "--generate_previews", "--fix_curvature_enabled", "--stitch_global_transform"),
-    *("--correct_bias_field", "--align_to_ras_enabled", "--publish_intermediates"),
+    *("--correct_bias_field", "--align_to_ras_enabled", "--publish_intermediates", "--diagnostic_mode"),
+    *(
+        "--auto_assess_quality",
+        "--export_manual_align",
+        "--refine_manual_transforms",
+        "--manual_transforms_dir",
+        "by hand",
+    ),
 )
 STEPS = wired_steps()
 # Changed, this one would leave out a step.
@@ -67,6 +74,7 @@ def recorded(tmp_path_factory: pytest.TempPathFactory) -> tuple[Nextflow, Run]:
     (nextflow.folder / "changed.json").write_text(json.dumps(VALUES))
     first = nextflow.run(*RUN_ALL, "-params-file", "changed.json")
     assert first.status == 0, first.text
+    (nextflow.folder / "by hand").mkdir()
     return nextflow, nextflow.run(*RUN_RECONSTRUCT, "-params-file", "changed.json")
 
 

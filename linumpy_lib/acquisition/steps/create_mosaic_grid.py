@@ -82,9 +82,9 @@ def _one_slice(
 ) -> None:
     from linumpy_lib.acquisition.galvo_slice import NOT_EXAMINED, examine_slice
     from linumpy_lib.acquisition.mosaic import plan_mosaic, write_mosaic
-    from linumpy_lib.acquisition.raw_tile import TileFixes
     from linumpy_lib.acquisition.slice_tiles import measure_slice
     from linumpy_lib.acquisition.stub_mosaic import write_stub_mosaic
+    from linumpy_lib.acquisition.tile_image import TileFixes
     from linumpy_lib.blocks import Progress
 
     source = measure_slice(slice_id, acquisition.slice_tiles(slice_id))

@@ -32,8 +32,8 @@ def estimate_xy_shifts(*, input: list[Path], parameters: EstimateXyShiftsParamet
     shifts, axes, notes = estimate_shifts(slice_stages(acquisition))
     for note in notes:
         task.note(note)
-    if acquisition.missing_slices:
-        task.note(f"slices {acquisition.missing_slices} are missing; shifts lead over the gaps")
+    if acquisition.gaps:
+        task.note(f"slices {', '.join(acquisition.gaps)} are missing; shifts lead over the gaps")
     described = axes.as_json()
     task.metric("stage_axis_of_image_x", described["x"], status="warning" if "x" in axes.assumed else "ok")
     task.metric("stage_axis_of_image_y", described["y"], status="warning" if "y" in axes.assumed else "ok")

@@ -119,6 +119,8 @@ def _write(
 ) -> None:
     import numpy as np
 
+    from linumpy_lib.device import Device, get_device
+    from linumpy_lib.device_memory import or_on_cpu
     from linumpy_lib.io import open_volume
     from linumpy_lib.io.mosaic_tiles import passed_on, write_mosaic_tiles
     from linumpy_lib.quality.slice_preview import write_panels
@@ -129,14 +131,12 @@ def _write(
     target = spacing if keep else (float(parameters.resolution),) * 3
     lengths = [resampled_length(n, s, t) for n, s, t in zip(grid.tile_shape, spacing, target, strict=True)]
     out_grid = replace(grid, tile_shape=(lengths[0], lengths[1], lengths[2]))
-    device: Any = None
-    if task.device != "cpu":
-        from linumpy_lib.device import get_device
-
-        device = get_device(task.device)
+    device = get_device(task.device)
     matrices = [resampling_matrix(n, s, t) for n, s, t in zip(grid.tile_shape, spacing, target, strict=True)]
-    if device is not None:
-        matrices = [device.to_device(matrix) for matrix in matrices]
+    placed = {
+        name: [where.to_device(m) for m in matrices]
+        for name, where in (("cpu", get_device("cpu")), (device.name, device))
+    }
     lock = threading.Lock()
     empty: list[tuple[int, int]] = []
     not_finite = 0
@@ -156,10 +156,11 @@ def _write(
                 empty.append(place)
         if keep:
             return tile
-        if device is None:
-            result: npt.NDArray[Any] = resample(tile, matrices)
-            return result
-        return np.asarray(device.to_numpy(resample(device.to_device(tile), matrices)))
+
+        def work(where: Device) -> npt.NDArray[Any]:
+            return where.to_numpy(resample(where.to_device(tile), placed[where.name]))
+
+        return or_on_cpu(device, work)
 
     def finish(planned: MosaicGrid) -> MosaicGrid:
         return replace(planned, missing=tuple(sorted({*planned.missing, *empty})))

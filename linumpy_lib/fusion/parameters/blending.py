@@ -24,18 +24,6 @@ class BlendingParameters(Parameters):
             json_schema_extra={"unit": "px"},
         ),
     ] = (20, 4)
-    fusion_flip_h: Annotated[
-        bool, Field(description="Mirror the second view of a camera pair along x, for views corrected without a flip")
-    ] = False
-    fusion_flip_v: Annotated[
-        bool, Field(description="Mirror the second view of a camera pair along y, for views corrected without a flip")
-    ] = False
-    fusion_channel_flip_h: Annotated[
-        bool, Field(description="Mirror the second of two orthogonal fused pairs along x before the four-view fusion")
-    ] = True
-    fusion_channel_flip_v: Annotated[
-        bool, Field(description="Mirror the second of two orthogonal fused pairs along y before the four-view fusion")
-    ] = True
     fusion_left_flags: Annotated[
         PairOfFlags,
         Field(description="Channel whose light sheet enters from low x, for the first and the second camera: 1 or 2"),
@@ -45,22 +33,6 @@ class BlendingParameters(Parameters):
         NumberOfChoice,
         Field(description="View of a camera pair that looks at low z: 1 the first, 2 the second"),
     ] = 1
-    fusion_intensity_slab_size_channels: Annotated[
-        int,
-        Field(
-            description="Planes on each side of the transition that the brightness of channels is compared on",
-            ge=0,
-            json_schema_extra={"unit": "px"},
-        ),
-    ] = 10
-    fusion_intensity_slab_size_cameras: Annotated[
-        int,
-        Field(
-            description="Planes on each side of the transition that the brightness of cameras is compared on",
-            ge=0,
-            json_schema_extra={"unit": "px"},
-        ),
-    ] = 5
     save_diagnostics: Annotated[
         bool, Field(description="Write the diagnostic pictures of each pair and time point")
     ] = True

@@ -108,3 +108,31 @@ class RegistrationParameters(Parameters):
             json_schema_extra={"unit": "fraction of the volume"},
         ),
     ] = 0.0
+    fusion_flip_h: Annotated[
+        bool, Field(description="Mirror the second view of a camera pair along x, for views corrected without a flip")
+    ] = False
+    fusion_flip_v: Annotated[
+        bool, Field(description="Mirror the second view of a camera pair along y, for views corrected without a flip")
+    ] = False
+    fusion_channel_flip_h: Annotated[
+        bool, Field(description="Mirror the second of two orthogonal fused pairs along x before the four-view fusion")
+    ] = True
+    fusion_channel_flip_v: Annotated[
+        bool, Field(description="Mirror the second of two orthogonal fused pairs along y before the four-view fusion")
+    ] = True
+    fusion_intensity_slab_size_channels: Annotated[
+        int,
+        Field(
+            description="Planes on each side of the transition that the brightness of channels is compared on",
+            ge=0,
+            json_schema_extra={"unit": "px"},
+        ),
+    ] = 10
+    fusion_intensity_slab_size_cameras: Annotated[
+        int,
+        Field(
+            description="Planes on each side of the transition that the brightness of cameras is compared on",
+            ge=0,
+            json_schema_extra={"unit": "px"},
+        ),
+    ] = 5

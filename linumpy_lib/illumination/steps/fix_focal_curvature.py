@@ -41,6 +41,7 @@ def fix_focal_curvature(*, input: Volume, parameters: FixFocalCurvatureParameter
 
     from linumpy_lib import blocks
     from linumpy_lib.device import get_device
+    from linumpy_lib.device_memory import in_pieces
     from linumpy_lib.illumination.focal_curvature import fit_curvature, raise_lines, surface_places
     from linumpy_lib.illumination.seams import overlap_fraction
     from linumpy_lib.io import open_volume
@@ -98,7 +99,15 @@ def fix_focal_curvature(*, input: Volume, parameters: FixFocalCurvatureParameter
     task.metric("curvature_range", float(lowered.max()), "voxel")
 
     def compute(_place: tuple[int, int], tile: npt.NDArray[Any]) -> npt.NDArray[Any]:
-        return np.asarray(device.to_numpy(raise_lines(device.to_device(tile), lowered, device))) if not reason else tile
+        if reason:
+            return tile
+        flat = np.empty_like(tile)
+
+        def work(rows: slice) -> None:
+            flat[:, rows] = device.to_numpy(raise_lines(device.to_device(tile[:, rows]), lowered[rows], device))
+
+        in_pieces(device, ny, work, f"a tile of {tile.shape} voxels")
+        return flat
 
     path = task.path(FLATTENED)
     write_mosaic_tiles(

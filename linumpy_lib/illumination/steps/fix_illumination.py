@@ -153,6 +153,7 @@ def _write(volume: Volume, grid: MosaicGrid, shading: Shading | None, task: Task
     import numpy as np
 
     from linumpy_lib.device import get_device
+    from linumpy_lib.device_memory import in_pieces
     from linumpy_lib.illumination.shading import undo_shading
     from linumpy_lib.io.mosaic_tiles import passed_on, write_mosaic_tiles
 
@@ -172,7 +173,15 @@ def _write(volume: Volume, grid: MosaicGrid, shading: Shading | None, task: Task
             tile = np.where(finite, tile, np.float32(0))
         if shading is None or fields is None:
             return tile
-        return np.asarray(device.to_numpy(undo_shading(device.to_device(tile), range(nz), shading, fields, device.xp)))
+        better = np.empty_like(tile)
+
+        def work(part: slice) -> None:
+            planes = device.to_device(tile[part])
+            corrected = undo_shading(planes, range(nz)[part], shading, fields, device.xp)
+            better[part] = device.to_numpy(corrected)
+
+        in_pieces(device, nz, work, f"a tile of {tile.shape} voxels")
+        return better
 
     write_mosaic_tiles(
         task.path(CORRECTED),

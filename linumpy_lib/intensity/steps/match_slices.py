@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import Field
 
 from linumpy_lib.errors import InputError
+from linumpy_lib.io.text_file import read_json
 from linumpy_lib.params import Parameters
 from linumpy_lib.step import Input, Step, Task
 
@@ -45,7 +45,7 @@ def read_levels(path: Path) -> dict[str, Any]:
         If it is no such file.
     """
     try:
-        record = json.loads(path.read_text(encoding="utf-8"))
+        record = read_json(path, "make it with measure_slice")
         return {
             "slice_id": int(record["slice_id"]),
             "background": [float(v) for v in record["background"]],
@@ -53,7 +53,7 @@ def read_levels(path: Path) -> dict[str, Any]:
             "reference": float(record["reference"]),
             "tissue_voxels": int(record["tissue_voxels"]),
         }
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, OverflowError) as error:
         raise InputError(f"{path}: holds no levels of a slice ({error}); make it with measure_slice") from None
 
 

@@ -20,7 +20,7 @@ def test_the_plan_of_an_acquisition(write_tile, tmp_path: Path) -> None:
     assert disk == 2 * 4 * 9 * 14 * 22
     for part in (
         "7 tiles in 2 slices, ids 3 to 6",
-        "gaps: no slice 4, 5",
+        "gaps: no slice 4-5",
         "ignored: notes.txt",
         "z06: 2 x 2 tiles (x, y), missing x2 y1, stage x 5.020 to 5.040 mm, y 7.000 to 7.020 mm; "
         "9 x 14 x 22 voxels (z, y, x) of 2 x 3.5 x 3 um",

@@ -29,6 +29,23 @@ def test_flat_and_nested_with_any_ids(tmp_path: Path) -> None:
     assert find_tiles(root, flat=True).slice_ids == [1, 1000]
 
 
+def test_gaps_are_told_in_ranges(tmp_path: Path) -> None:
+    root = folders(tmp_path, *(f"tile_x00_y00_z{z:02d}" for z in (1, 99, 100, 102, 1000)))
+    assert find_tiles(root).gaps == ["2-98", "101", "103-999"]
+
+
+def test_absurd_indices_are_refused(tmp_path: Path) -> None:
+    assert find_tiles(folders(tmp_path / "a", "tile_x00_y00_z00999999")).slice_ids == [999999]
+    with pytest.raises(InputError, match="more than 6 digits"):
+        find_tiles(folders(tmp_path / "b", "tile_x00_y00_z1000000"))
+
+
+def test_a_folder_that_holds_itself_ends(tmp_path: Path) -> None:
+    (tmp_path / "loop").symlink_to(tmp_path, target_is_directory=True)
+    with pytest.raises(InputError, match="folders below each other"):
+        find_tiles(tmp_path)
+
+
 def test_a_list_of_tile_folders(tmp_path: Path) -> None:
     root = folders(tmp_path, "tile_x00_y00_z05", "tile_x01_y00_z05", "tile_x01_y00_z06")
     assert find_tiles(sorted(root.glob("*z05"))).slice_ids == [5]

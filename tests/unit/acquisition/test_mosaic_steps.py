@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 from pathlib import Path
 
@@ -43,6 +44,18 @@ def test_a_mosaic_is_its_tiles_bit_for_bit(write_tile, tmp_path: Path, sharding:
     record = json.loads((out / "mosaic_grid_3d_z103.json").read_text())
     assert record["slice_id"] == 103
     assert len(volume.provenance["inputs"]["tiles"]) == 64
+
+
+def test_threads_do_not_change_a_byte(write_tile, tmp_path: Path) -> None:
+    for place in ((0, 0), (1, 0), (0, 1), (2, 1)):
+        write_tile(*place, 1)
+    for resolution in ("-1", "4"):
+        stores = []
+        for threads in ("1", "3"):
+            words = ["--processes", threads, "--mosaic_resolution", resolution]
+            store = create(tmp_path, *words, out=f"{resolution}_{threads}") / "mosaic_grid_3d_z01.ome.zarr"
+            stores.append({p.relative_to(store): p.read_bytes() for p in store.rglob("*") if p.is_file()})
+        assert stores[0] == stores[1]
 
 
 def test_threads_and_sharding_do_not_change_the_digest(write_tile, tmp_path: Path) -> None:
@@ -131,3 +144,34 @@ def test_a_volume_without_a_tile_grid_is_refused(tmp_path: Path) -> None:
     write_volume(tmp_path / "v.ome.zarr", np.ones((4, 4, 4), np.float32), spacing_um=(1, 1, 1))
     with pytest.raises(InputError, match="no tile grid"):
         execute(AIPS, ["--input", str(tmp_path / "v.ome.zarr"), "--output", str(tmp_path / "aips")])
+
+
+def test_tables_are_read_as_other_programs_read_them(write_tile, tmp_path: Path) -> None:
+    """By the documented columns alone: integers for ids, 0 or 1, two-digit ids, true and false in lower case."""
+    for z in (1, 2, 100):
+        write_tile(0, 0, z, stage_x_pos_mm=5 + 0.1 * z)
+        write_tile(1, 1, z, stage_x_pos_mm=5.02 + 0.1 * z)
+    out = create(tmp_path)
+    execute(SHIFTS, ["--input", str(tmp_path / "raw"), "--output", str(out), "--name", "all"])
+    records = [str(path) for path in sorted(out.glob("*z*.json")) if "metrics" not in path.name]
+    words = ["--shifts", str(out / "shifts_xy.csv"), "--output", str(out), "--detect_galvo", "true"]
+    execute(CONFIG, [*words, "--records", *records])
+    with (out / "shifts_xy.csv").open(newline="") as handle:
+        shifts = list(csv.DictReader(handle))
+    columns = ["fixed_id", "moving_id", "x_shift", "y_shift", "x_shift_mm", "y_shift_mm", "reliable"]
+    assert list(shifts[0]) == columns
+    ids = [(int(row["fixed_id"]), int(row["moving_id"]), int(row["reliable"])) for row in shifts]
+    assert ids == [(1, 2, 1), (2, 100, 1)]
+    assert [float(row["x_shift_mm"]) for row in shifts] == pytest.approx([-0.1, -9.8], abs=1e-9)
+    assert [float(row["x_shift"]) * 0.003 for row in shifts] == pytest.approx([-0.1, -9.8], abs=1e-6)
+    with (out / "slice_config.csv").open(newline="") as handle:
+        rows = list(csv.DictReader(handle))
+    assert list(rows[0]) == ["slice_id", "use", "exclude_reason", "galvo_confidence", "galvo_fix", "notes"]
+    assert [row["slice_id"] for row in rows] == ["01", "02", "100"]
+    assert [row["use"] for row in rows] == ["false", "true", "true"]
+    assert {row["galvo_fix"] for row in rows} <= {"true", "false"}
+    assert all(float(row["galvo_confidence"]) >= 0 for row in rows)
+    for path in (out / "shifts_xy.csv", out / "slice_config.csv"):
+        text = path.read_bytes()
+        assert b"\r" not in text
+        assert text.isascii()

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from linumpy_lib.acquisition.discovery import find_tiles
-from linumpy_lib.acquisition.raw_tile import TileFixes, open_tile, read_tile, tile_shape
+from linumpy_lib.acquisition.raw_tile import open_tile
 from linumpy_lib.acquisition.slice_tiles import measure_slice, slice_stages
+from linumpy_lib.acquisition.tile_image import TileFixes, read_tile, tile_shape
 from linumpy_lib.errors import InputError
 
 
@@ -145,6 +146,14 @@ def test_a_folder_in_place_of_a_file(write_tile, folder: Path) -> None:
     (folder / "info.txt").mkdir()
     with pytest.raises(InputError, match="cannot be read"):
         open_tile(folder)
+
+
+def test_a_wrong_index_is_no_slice_of_a_million_holes(write_tile, tmp_path: Path) -> None:
+    for place in ((0, 0), (99999, 20)):
+        write_tile(*place, 4)
+    acquisition = find_tiles(tmp_path / "raw")
+    with pytest.raises(InputError, match=r"2 tiles of slice 4 span a grid of 100000 x 21"):
+        measure_slice(4, acquisition.slice_tiles(4))
 
 
 def test_tiles_of_a_slice_must_agree(write_tile, tmp_path: Path) -> None:

@@ -123,6 +123,7 @@ def test_a_mosaic_of_another_program_needs_its_tile_shape(tmp_path: Path) -> Non
         "unit": "voxels",
         "status": "warning",
         "thresholds": {},
+        "description": "",
     }
     assert any("imported as slice 12" in note for note in report["notes"])
 

@@ -94,6 +94,21 @@ def test_deviation_is_numpys() -> None:
     np.testing.assert_allclose(moments.mean(), planes.astype(float).mean(0), rtol=1e-14)
 
 
+@pytest.mark.parametrize("kernel", [(1, 1), (3, 3), (7, 7), (9, 7), (1, 99), (99, 99)])
+def test_replaced_by_scipys_median(kernel: tuple[int, int]) -> None:
+    from scipy import ndimage
+
+    from linumpy_lib.fusion.dead_pixels import replace_dead_pixels
+
+    rng = np.random.default_rng(2)
+    planes = rng.integers(0, 65536, (2, 40, 33)).astype(np.uint16)
+    bad = rng.random((40, 33)) < 0.1
+    expected = np.where(bad, ndimage.median_filter(planes, (1, *kernel), mode="reflect"), planes)
+    with bands(2) as rows:
+        replace_dead_pixels(planes, bad, kernel, rows)
+    np.testing.assert_array_equal(planes, expected)
+
+
 def test_smoothing_is_scipys_bit_for_bit() -> None:
     from scipy import ndimage
 

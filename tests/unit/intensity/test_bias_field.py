@@ -120,14 +120,6 @@ def test_streamed_fit_and_division_equal_those_in_memory(monkeypatch: pytest.Mon
     assert_allclose(np.exp(field.log(5, 9)), bias[5:9], rtol=1e-6)
 
 
-def test_array_body_equals_compiled_body() -> None:
-    phantom = bias_phantom(SHAPE)
-    field = fit_bias_field(phantom.volume, phantom.mask, **FAST)
-    arrays, bias = field.correct_arrays(phantom.volume[3:9], (3, 0, 0), np, strength=0.7)
-    assert_allclose(arrays, field.correct(phantom.volume[3:9], (3, 0, 0), strength=0.7), rtol=1e-5)
-    assert_allclose(bias, np.exp(field.log(3, 9)), rtol=1e-6)
-
-
 def test_strength_mixes_and_integers_are_accepted() -> None:
     phantom = bias_phantom(SHAPE)
     field = fit_bias_field(phantom.volume, phantom.mask, **FAST)

@@ -74,18 +74,13 @@ def test_n4_of_each_section_agrees_in_place(cuda: Device) -> None:
     assert_allclose(volume, corrected, rtol=TOLERANCE, atol=1e-3)
 
 
-def test_the_field_and_its_division_agree(cuda: Device) -> None:
+def test_the_field_agrees(cuda: Device) -> None:
     phantom = bias_phantom((24, 60, 50))
     fields = [fit_bias_field(phantom.volume, phantom.mask, backend=backend) for backend in ("cpu", "gpu")]
     for here, there in zip(fields[0].levels, fields[1].levels, strict=True):
         assert abs(here.iterations - there.iterations) <= 1
     assert np.abs(fields[0].log() - fields[1].log()).max() < TOLERANCE
     assert fields[1].residual == pytest.approx(fields[0].residual, abs=1e-4)
-    box = (slice(5, 20), slice(10, 60), slice(0, 33))
-    here = fields[0].correct(phantom.volume[box], (5, 10, 0), strength=0.7)
-    there, bias = fields[0].correct_arrays(phantom.volume[box], (5, 10, 0), cuda.xp, strength=0.7)
-    assert_allclose(cuda.to_numpy(there), here, rtol=1e-5)
-    assert_allclose(cuda.to_numpy(bias), np.exp(fields[0].log()[box]), rtol=1e-5)
 
 
 def test_the_step_agrees(cuda: Device, tmp_path: Path) -> None:
@@ -100,7 +95,7 @@ def test_the_step_agrees(cuda: Device, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("strength", [1.0, 0.6])
-def test_attenuation_is_compensated_alike(strength: float, cuda: Device) -> None:
+def test_attenuation_is_compensated_alike(strength: float, other: Device) -> None:
     rng = np.random.default_rng(0)
     depth = np.arange(50, dtype=np.float32)[:, None, None]
     block = (np.exp(-depth / 18) * rng.uniform(0.5, 1.5, (50, 21, 33))).astype(np.float32)
@@ -109,5 +104,5 @@ def test_attenuation_is_compensated_alike(strength: float, cuda: Device) -> None
     compensated = (rng.random((21, 33)) > 0.2).astype(np.float32)
     options = {"floor": 0.01, "skip": 4, "strength": strength, "min_bias": 0.05}
     here = compensate(block, below, last, compensated, get_device("cpu"), **options)
-    there = compensate(block, below, last, compensated, cuda, **options)
+    there = compensate(block, below, last, compensated, other, **options)
     assert_allclose(there, here, rtol=TOLERANCE, atol=1e-6)

@@ -1,0 +1,21 @@
+"""Recordings with anything wrong in them: corrected, or refused with an error that names a file; nothing else."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[3]
+CASES = 160
+
+
+def test_damaged_recordings_are_corrected_or_refused() -> None:
+    """160 recordings, 500 MB of address space at most, warnings are errors; no crash, no hang, nothing left behind."""
+    words = [sys.executable, "-W", "error", "-m", "tests.support.damage_recordings", "0", str(CASES), "500"]
+    done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-2000:]
+    ends = json.loads(done.stdout)
+    assert sum(ends.values()) == CASES
+    assert min(ends["corrected"], ends["refused by discover_views"], ends["refused by correct_view"]) > CASES // 10
