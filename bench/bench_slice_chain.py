@@ -6,6 +6,7 @@ python -m bench.bench_slice_chain [--quick] [--large] [--json results.json] [--f
 from __future__ import annotations
 
 import argparse
+import csv
 import importlib
 import os
 import shutil
@@ -111,11 +112,15 @@ def imports() -> None:
 
 
 def position_error(folder: str) -> float:
-    """Rms distance of the found tile positions from the truth, pixels."""
-    true = np.load(Path(folder, "true.npy"))
-    rows = [line.split(",") for line in Path(folder, "slice_z00_tile_positions.csv").read_text().splitlines()[1:]]
-    found = np.array([[float(row[5]), float(row[6])] for row in rows])
-    difference = found - true
+    """Rms distance of tile positions from the truth, pixels, of the tiles that show more than agarose."""
+    with Path(folder, "slice_z00_tile_positions.csv").open() as file:
+        tiles = list(csv.DictReader(file))
+    with Path(folder, "slice_z00_tile_pairs.csv").open() as file:
+        pairs = [row for row in csv.DictReader(file) if row["status"] == "used"]
+    seen = {row[end] for row in pairs for end in ("first", "second")}
+    found = np.array([[float(row["y_px"]), float(row["x_px"])] for row in tiles])
+    known = np.array([f"{row['row']} {row['column']}" in seen for row in tiles])
+    difference = (found - np.load(Path(folder, "true.npy")))[known]
     difference -= difference.mean(axis=0)
     return float(np.sqrt(np.mean(np.sum(difference**2, axis=1))))
 
