@@ -360,12 +360,12 @@ def _without_slant(
         low = volume.shape[0] - count - step if deep else settings.first_plane
         upper, lower = (mean_plane(volume, range(z, z + count)) for z in (low, low + step))
         still = Rigid(centre=motion.centre)
-        seen = _on_details(upper, lower, still, (content_box(upper), content_box(lower)), rotate=False)
-        moved.append(np.array(seen.shift) * apart / step)
+        seen = _on_details(upper, lower, still, (content_box(upper), content_box(lower)), rotate=settings.rotate)
+        moved.append(np.array([*seen.shift, seen.angle_rad]) * apart / step)
     if not moved:
         return motion
-    y, x = (np.array(motion.shift) - np.mean(moved, axis=0)).tolist()
-    straight = Rigid(motion.angle_rad, (y, x), motion.centre)
+    y, x, angle = (np.array([*motion.shift, motion.angle_rad]) - np.mean(moved, axis=0)).tolist()
+    straight = Rigid(angle, (y, x), motion.centre)
     return straight if bounds.hold(straight) else motion
 
 

@@ -69,7 +69,7 @@ class Cost:
             "read_s": f"{self.read_s:.3f}",
             "megabytes": f"{self.n_bytes / 1e6:.2f}",
             "ratio": f"{ratio:.2f}",
-            "reduction_percent": f"{100 - 100 / ratio:.1f}",
+            "reduction_percent": f"{max(100 - 100 / ratio, 0.0):.1f}",
             "write_gb_per_s": f"{self.raw_bytes / self.write_s / 1e9:.3f}",
             "read_gb_per_s": f"{self.raw_bytes / self.read_s / 1e9:.3f}",
         }
@@ -209,24 +209,29 @@ def as_markdown(rows: Sequence[dict[str, str]], shape: Sequence[int], dtype: Any
 
 
 def plot(rows: Sequence[dict[str, str]], path: Path, title: str) -> None:
-    """Draw ratio against writing and against reading speed."""
+    """Draw ratio and speeds of all methods as bars, one colour for each table."""
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(13, 5.5), dpi=100, layout="constrained")
-    figure.suptitle(title)
     tables = list(dict.fromkeys(row["table"] for row in rows))
+    figure = Figure(figsize=(12, 1.8 + 0.27 * len(rows)), dpi=100, layout="constrained")
+    figure.suptitle(title)
+    panels = figure.subplots(1, 3, sharey=True)
     for axis, column, name in zip(
-        figure.subplots(1, 2), ("write_gb_per_s", "read_gb_per_s"), ("writing", "reading"), strict=True
+        panels,
+        ("ratio", "write_gb_per_s", "read_gb_per_s"),
+        ("uncompressed / compressed size", "writing [GB/s, uncompressed]", "reading [GB/s, uncompressed]"),
+        strict=True,
     ):
-        for table, marker in zip(tables, "osD^", strict=False):
-            own = [row for row in rows if row["table"] == table]
-            speeds, ratios = [float(row[column]) for row in own], [float(row["ratio"]) for row in own]
-            axis.plot(speeds, ratios, marker, label=table, alpha=0.8)
-            for row, speed, ratio in zip(own, speeds, ratios, strict=True):
-                axis.annotate(row["method"], (speed, ratio), fontsize=6, xytext=(4, 3), textcoords="offset points")
-        axis.set_xscale("log")
-        axis.set_xlabel(f"{name} [GB/s, uncompressed]")
-        axis.set_ylabel("uncompressed / compressed size")
-        axis.grid(visible=True, alpha=0.3)
-        axis.legend(fontsize=8)
+        for number, table in enumerate(tables):
+            own = [(k, float(row[column])) for k, row in enumerate(rows) if row["table"] == table]
+            bars = axis.barh([k for k, _ in own], [max(v, 1e-4) for _, v in own], color=f"C{number}", label=table)
+            axis.bar_label(bars, [f"{v:.3g}" for _, v in own], padding=2, fontsize=7)
+        axis.set_xlabel(name)
+        axis.grid(visible=True, axis="x", alpha=0.3)
+        axis.margins(x=0.15)
+        if column != "ratio":
+            axis.set_xscale("log")
+    panels[0].set_yticks(range(len(rows)), [row["method"] for row in rows], fontsize=8)
+    panels[0].invert_yaxis()
+    figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=len(tables), fontsize=8)
     figure.savefig(path)
