@@ -6,6 +6,7 @@
 include { SIMULATE_FIBRES } from './modules/simulation/simulate_fibres'
 include { SIMULATE_MULTIVIEW } from './modules/simulation/simulate_multiview'
 include { SIMULATE_OCT } from './modules/simulation/simulate_oct'
+include { COMPARE_WITH_TRUTH } from './modules/simulation/compare_with_truth'
 include { PREPROCESS } from './workflows/preprocess'
 include { RECONSTRUCT } from './workflows/reconstruct'
 include { FUSION } from './workflows/fusion'
@@ -31,6 +32,8 @@ workflow {
 
     // channel: [ folder String below the output directory, file or store Path ]
     published = Channel.empty()
+    // channel: [ folder String, metrics Path ], what only the report reads
+    figures = Channel.empty()
     // channel: [ meta Map(id String), volume Path, fingerprint String ]
     volumes = Channel.fromList(plan.items)
 
@@ -40,7 +43,9 @@ workflow {
         simulated = SIMULATE_OCT.out.raw.mix(SIMULATE_OCT.out.truth)
         published = plan.values.publish_intermediates ? simulated.map { _meta, folder -> tuple('simulation', folder) } : published
         // What is true goes with every result, for the report's appendix.
-        truth = SIMULATE_OCT.out.truth.map { _meta, folder -> tuple('simulation', folder.resolve('truth.json')) }
+        truth = SIMULATE_OCT.out.metrics
+            .mix(SIMULATE_OCT.out.truth.map { meta, folder -> tuple(meta, folder.resolve('truth.json')) })
+            .map { _meta, path -> tuple('simulation', path) }
     } else if (plan.simulated && plan.recording) {
         SIMULATE_MULTIVIEW(tuple([id: plan.subject], []), plan.step('simulate_multiview'))
         volumes = SIMULATE_MULTIVIEW.out.raw.map { meta, raw -> tuple(meta, raw, Fingerprint.of(raw)) }
@@ -56,6 +61,7 @@ workflow {
         wanted = plan.values.subMap('generate_slice_config', 'generate_aips', 'generate_previews')
         PREPROCESS(volumes, steps, plan.device, plan.values.use_old_folder_structure, wanted)
         published = published.mix(PREPROCESS.out.published)
+        figures = PREPROCESS.out.figures
     }
     // channel: [ folder String below the output directory, file or store Path ], copied by the head process
     results = plan.simulated && (plan.raw || plan.recording) ? truth : Channel.empty()
@@ -68,6 +74,18 @@ workflow {
         RECONSTRUCT(mosaics, tables, plan.reconstruction, plan.device, plan.values, [plan.file('atlas_template'), plan.file('atlas_annotation')], plan.file('manual_transforms_dir'))
         results = results.mix(RECONSTRUCT.out.published.map { folder, path -> tuple("reconstruct/${folder}".toString(), path) })
         volumes = RECONSTRUCT.out.volume
+        if (plan.simulated) {
+            // channel: [ meta Map(id), volume Path, truth Path, fingerprint String ]
+            comparable = RECONSTRUCT.out.published
+                .filter { folder, path -> folder == 'stack' && path.name == "${plan.subject}.ome.zarr" }
+                .combine(SIMULATE_OCT.out.truth)
+                .map { _folder, volume, meta, known ->
+                    tuple(meta, volume, known, [volume, known].collect { path -> Fingerprint.of(path) }.join(' '))
+                }
+            COMPARE_WITH_TRUTH(comparable, plan.step('compare_with_truth'))
+            compared = COMPARE_WITH_TRUTH.out.errors.mix(COMPARE_WITH_TRUTH.out.preview, COMPARE_WITH_TRUTH.out.metrics)
+            results = results.mix(compared.map { _meta, path -> tuple('reconstruct/comparison_with_truth', path) })
+        }
     }
     if (plan.chain.contains('fusion')) {
         FUSION(volumes, plan.simulated ? plan.subject : plan.volumes.first().id, plan.fusion, plan.values)
@@ -80,7 +98,7 @@ workflow {
         published = published.mix(ANISOTROPY.out.published)
     }
     if (plan.values.generate_report) {
-        REPORT(published.mix(results), plan, workflow, plan.step('generate_report'))
+        REPORT(published.mix(results, figures), plan, workflow, plan.step('generate_report'))
         results = results.mix(REPORT.out.published)
     }
 

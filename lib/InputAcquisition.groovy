@@ -24,10 +24,9 @@ class InputAcquisition {
             problems << "--input: '${folder}' is no folder; preprocess needs the folder that holds the tile_x*_y*_z* folders".toString()
             return
         }
-        // Nextflow does not quote these when it links inputs into a task's directory.
-        final unsafe = path.toString().find(/[$*?{\p{Cntrl}]/)
+        final unsafe = SafePath.problem('--input', path)
         if (unsafe) {
-            problems << "--input: '${path}' holds the character '${unsafe}', which the shell would interpret; rename it".toString()
+            problems << unsafe
             return
         }
         problems.addAll(new RawTiles(path, flat).problems)
@@ -36,6 +35,6 @@ class InputAcquisition {
 
     private static String name(Path path) {
         final part = path.collect { it.toString() }.find { it ==~ /sub-\w+/ } ?: path.fileName.toString()
-        return part.replaceAll(/[^A-Za-z0-9._-]+/, '_').replaceAll(/^_+|_+$/, '') ?: 'acquisition'
+        return part.replaceAll(/[^A-Za-z0-9._-]+/, '_').replaceAll(/^[_-]+|_+$/, '') ?: 'acquisition'
     }
 }

@@ -33,10 +33,9 @@ class InputMosaics {
             problems << "--input: '${folder}' is no folder; reconstruct needs the folder that holds the mosaic_grid*_z*.ome.zarr stores".toString()
             return
         }
-        // Nextflow does not quote these when it links inputs into a task's directory.
-        final unsafe = root.toString().find(/[$*?{\p{Cntrl}]/)
+        final unsafe = SafePath.problem('--input', root)
         if (unsafe) {
-            problems << "--input: '${root}' holds the character '${unsafe}', which the shell would interpret; rename it".toString()
+            problems << unsafe
             return
         }
         search(root)
@@ -69,6 +68,8 @@ class InputMosaics {
     private Path table(String parameter, String given, Path usual, boolean needed) {
         final path = given ? Paths.get(given).toAbsolutePath().normalize() : usual
         if (Files.isRegularFile(path)) {
+            final unsafe = SafePath.problem(parameter, path)
+            problems.addAll(unsafe ? [unsafe] : [])
             return path
         }
         if (given || needed) {
@@ -82,6 +83,6 @@ class InputMosaics {
         final part = root.collect { it.toString() }.find { it ==~ /sub-\w+/ }
         final own = root.fileName.toString()
         final chosen = part ?: (own in CONTAINERS && root.parent?.fileName ? root.parent.fileName.toString() : own)
-        return chosen.replaceAll(/[^A-Za-z0-9._-]+/, '_').replaceAll(/^_+|_+$/, '') ?: 'brain'
+        return chosen.replaceAll(/[^A-Za-z0-9._-]+/, '_').replaceAll(/^[_-]+|_+$/, '') ?: 'brain'
     }
 }

@@ -42,7 +42,7 @@ class InputVolumes {
     private static String name(Path path, String subject, boolean several) {
         final file = path.fileName.toString()
         final ending = ENDINGS.find { file.toLowerCase().endsWith(it) } ?: ''
-        final stem = file[0..<(file.length() - ending.length())].replaceAll(/[^A-Za-z0-9._-]+/, '_').replaceAll(/^_+|_+$/, '') ?: 'volume'
+        final stem = file[0..<(file.length() - ending.length())].replaceAll(/[^A-Za-z0-9._-]+/, '_').replaceAll(/^[_-]+|_+$/, '') ?: 'volume'
         if (!subject) {
             return stem
         }
@@ -50,10 +50,9 @@ class InputVolumes {
     }
 
     private void checkKind(Path path) {
-        // Nextflow does not quote these when it links inputs into a task's directory.
-        final unsafe = path.toString().find(/[$*?{\p{Cntrl}]/)
+        final unsafe = SafePath.problem('--input', path)
         if (unsafe) {
-            problems << "--input: '${path}' holds the character '${unsafe}', which the shell would interpret; rename it".toString()
+            problems << unsafe
         }
         final file = path.fileName.toString().toLowerCase()
         final ending = ENDINGS.find { file.endsWith(it) && file.length() > it.length() }

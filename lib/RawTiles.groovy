@@ -5,6 +5,7 @@ import java.nio.file.Path
 class RawTiles {
 
     private static final String NAME = /tile_x(\d+)_y(\d+)_z(\d+)/
+    private static final int DIGITS = 6
 
     /** Tile folders by slice id, both sorted. */
     final Map<Long, List<Path>> slices = new TreeMap<>()
@@ -47,7 +48,9 @@ class RawTiles {
         }
         folders.each { Path entry ->
             final found = entry.fileName.toString() =~ NAME
-            if (found.matches()) {
+            if (found.matches() && (1..3).any { int group -> found.group(group).replaceFirst(/^0+/, '').length() > DIGITS }) {
+                problems << "--input: '${entry.fileName.toString().take(80)}' has an index of more than ${DIGITS} digits; rename the folder".toString()
+            } else if (found.matches()) {
                 take(entry, (1..3).collect { int group -> found.group(group) as long })
             } else if (!flat && !entry.fileName.toString().startsWith('.')) {
                 search(entry, flat)
@@ -56,6 +59,11 @@ class RawTiles {
     }
 
     private void take(Path tile, List<Long> place) {
+        final unsafe = SafePath.problem('--input', tile)
+        if (unsafe) {
+            problems << unsafe
+            return
+        }
         final key = place.join(' ')
         if (places.containsKey(key)) {
             problems << "--input: two tiles with one id: '${places[key]}' and '${tile}'; remove or rename one".toString()

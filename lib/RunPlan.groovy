@@ -41,7 +41,7 @@ class RunPlan {
         output = Paths.get(text('output') ?: '.').toAbsolutePath().normalize()
         found = simulated ? null : inputs()
         volumes = found ? found.volumes : []
-        problems = check.problems + chain.problems + (found ? found.problems : []) + simulationProblems() + outputProblems()
+        problems = check.problems + chain.problems + (found ? found.problems : []) + simulationProblems() + outputProblems() + pathProblems()
     }
 
     /** True when the input is made by the pipeline itself. */
@@ -184,6 +184,12 @@ class RunPlan {
         return raw
             ? new InputAcquisition(text('input'), text('subject_name'), values.use_old_folder_structure as boolean)
             : new InputVolumes(text('input'), text('subject_name'))
+    }
+
+    /** Files that parameters name, and the launch directory: all that is linked into tasks beside the input. */
+    private List<String> pathProblems() {
+        final named = ['atlas_template', 'atlas_annotation', 'manual_transforms_dir', 'report_thresholds'].findAll { text(it) }
+        return (named.collect { String name -> SafePath.problem("--${name}", file(name) as Path) } + SafePath.launchProblem()).findAll()
     }
 
     private List<String> simulationProblems() {

@@ -167,7 +167,7 @@ class RunParameters(Parameters):
         str,
         Field(
             description="Name of the results; empty takes it from the input (letters, digits, '.', '_', '-')",
-            pattern=r"^[A-Za-z0-9._-]*$",
+            pattern=r"^([A-Za-z0-9._][A-Za-z0-9._-]*)?$",
             json_schema_extra={"form": "letters, digits, '.', '_' and '-'"},
         ),
     ] = ""

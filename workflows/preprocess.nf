@@ -44,7 +44,16 @@ workflow PREPROCESS {
             GENERATE_PREVIEWS.out.picture.map { _meta, path -> tuple('preprocess/previews', path) },
         )
 
+    // channel: [ folder String below the output directory, metrics Path ]
+    metrics = CREATE_MOSAIC_GRID.out.metrics.mix(
+        ESTIMATE_XY_SHIFTS.out.metrics,
+        GENERATE_SLICE_CONFIG.out.metrics,
+        GENERATE_AIPS.out.metrics,
+        GENERATE_PREVIEWS.out.metrics,
+    )
+
     emit:
+    figures = metrics.map { _meta, path -> tuple('preprocess', path) }
     mosaics = fingerprinted // channel: [ meta Map(id, slice), mosaic Path, fingerprint ]
     shifts = ESTIMATE_XY_SHIFTS.out.shifts // channel: [ meta Map(id), csv Path ]
     config = GENERATE_SLICE_CONFIG.out.config // channel: [ meta Map(id), csv Path ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +18,9 @@ from linumpy_lib.io.layout import LevelPlan
 from linumpy_lib.io.mosaic_grid import MosaicGrid
 from linumpy_lib.io.mosaic_tiles import MOSAIC_CODEC
 from linumpy_lib.resample import resample, resampling_matrix
+
+if TYPE_CHECKING:
+    from linumpy_lib.device import Device
 
 Array = npt.NDArray[Any]
 Spacing = tuple[float, float, float]
@@ -78,7 +81,8 @@ class TileEncoder:
             # Depth comes first and on the way in: it shrinks most, and B-scans lie with depth along their rows.
             self.depth = matrices[0]
             matrices[0] = np.eye(len(self.depth), dtype=np.float32)
-            self.matrices = [m if device is None else device.to_device(m) for m in matrices]
+            self.matrices = matrices
+            self.placed = [] if device is None else [device.to_device(m) for m in matrices]
 
     def __call__(self, place: tuple[int, int], raw: RawTile | None, following: RawTile | None) -> EncodedTile:
         """Encode the tile at (row, column); the system reads the `following` one ahead meanwhile.
@@ -133,4 +137,10 @@ class TileEncoder:
             return whole
         if self.device is None:
             return np.asarray(resample(whole, self.matrices))
-        return np.asarray(self.device.to_numpy(resample(self.device.to_device(whole), self.matrices)))
+        from linumpy_lib.device_memory import or_on_cpu  # with it come the devices, which the CPU does not need
+
+        def work(where: Device) -> Array:
+            matrices = self.placed if where is self.device else self.matrices
+            return where.to_numpy(resample(where.to_device(whole), matrices))
+
+        return or_on_cpu(self.device, work)

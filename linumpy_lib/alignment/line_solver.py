@@ -24,7 +24,9 @@ class Difference:
     weight: float = 1.0
 
 
-def solve_line(count: int, differences: Sequence[Difference], noise: float, least_spread: float) -> Floats:
+def solve_line(
+    count: int, differences: Sequence[Difference], noise: float, least_spread: float, *, fixed_spread: bool = False
+) -> Floats:
     """Estimate the values of a sequence from differences of some of its members.
 
     Minimises ``sum w r^2 / noise^2 + sum x^2 / spread^2`` (r: residual of a difference), with weights that fall for
@@ -42,6 +44,8 @@ def solve_line(count: int, differences: Sequence[Difference], noise: float, leas
         Standard deviation of a difference of weight 1.
     least_spread : float
         Spread of the values that is believed in any case.
+    fixed_spread : bool
+        Believe no other spread, whatever was measured: slow drifts are then kept out.
 
     Returns
     -------
@@ -77,13 +81,13 @@ def solve_line(count: int, differences: Sequence[Difference], noise: float, leas
         return solution
 
     factor = np.ones(len(used))
-    spread = 100 * (least_spread + float(np.abs(value).max()))
+    spread = least_spread if fixed_spread else 100 * (least_spread + float(np.abs(value).max()))
     for step in range(_ROUNDS):
         x = solve(factor, spread)
         residual = np.abs(x[second] - x[first] - value)
         scale = max(noise, 1.4826 * float(np.median(residual)))
         factor = np.asarray(1 / (1 + (residual / (_TUNING * scale)) ** 2), np.float64)
-        if step == _ROUNDS // 2:
+        if step == _ROUNDS // 2 and not fixed_spread:
             inner = x[touched]
             spread = max(least_spread, float(np.sqrt(np.mean((inner - np.median(inner)) ** 2))))
     return solve(factor, spread)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
-from linumpy_lib.alignment.planar import Bounds, Box, Image, content_box, score, starts
+import numpy as np
+
+from linumpy_lib.alignment.planar import Bounds, Box, Image, content_box, score, smooth_inside, starts
 from linumpy_lib.alignment.plane_match import (
     DepthMatch,
     Depths,
@@ -25,6 +27,12 @@ from linumpy_lib.io.volume import Volume
 
 Initial = Literal["both", "none", "com", "gradient"]
 _ROUNDS = 3
+_DETAIL_PX = 4.0
+_LEAST_DETAIL = 0.2
+_INTERPOLATION = 1e-3
+"""Correlation that a shift by a fraction of a pixel wins or loses by smoothing alone."""
+_LIKE_TISSUE_UM = 300.0
+"""Distance over which tissue changes so much that half of a registration's trust is left."""
 
 
 @dataclass(frozen=True)
@@ -174,7 +182,7 @@ def register(fixed: Volume, moving: Volume, settings: PairSettings, start: PairR
     -------
     PairResult
         Never one under which the matched planes are less alike than at any of the starts, the canvas positions and
-        the identity among them.
+        the identity among them, by more than 0.001, which interpolation alone makes.
 
     Raises
     ------
@@ -248,7 +256,30 @@ def _align(fixed: Image, moving: Image, origin: Rigid, bounds: Bounds, settings:
             motion, value = trial, reached
         else:
             refused = True
+    fine = _on_details(fixed, moving, motion, boxes, rotate=settings.rotate)
+    reached = score(fixed, moving, fine, boxes)
+    # strictly better on details; on the whole images as good as the start but for what interpolation changes
+    if reached >= values[best] - _INTERPOLATION and bounds.hold(fine):
+        motion, value = fine, reached
     return _Alignment(motion, value, values[best], best, refused)
+
+
+def _on_details(fixed: Image, moving: Image, start: Rigid, boxes: tuple[Box, Box], *, rotate: bool) -> Rigid:
+    """Polish a motion on what is smaller than a few pixels, if the images share such details.
+
+    The deep planes of a slice lie in the shadow of the tissue above them, the shallow planes of the next one do not:
+    that changes brightness over tens of pixels, and would pull the motion along.
+    """
+    details = [_detail(image) for image in (fixed, moving)]
+    if score(details[0], details[1], start, boxes) < _LEAST_DETAIL:
+        return start
+    return polish(details[0], details[1], start, boxes, rotate=rotate)
+
+
+def _detail(image: Image) -> Image:
+    inside = image != 0
+    picture: Image = np.where(inside, image - smooth_inside(image, inside, _DETAIL_PX), np.float32(0))
+    return picture
 
 
 class DepthSearch:
@@ -301,6 +332,43 @@ def _result(
     return PairResult(**{**made.__dict__, "confidence": trust})
 
 
+def _without_slant(
+    fixed: Volume, moving: Volume, motion: Rigid, bounds: Bounds, settings: PairSettings, gap: tuple[int, float]
+) -> Rigid:
+    """Take out of a motion across a gap what the tissue itself moves by in that depth, as far as both slices show it.
+
+    Structures that run obliquely lie elsewhere at the other side of a gap. How far they move per plane is seen between
+    planes of one slice, whose pixels need no registration.
+
+    Parameters
+    ----------
+    fixed, moving : Volume
+        The slices.
+    motion : Rigid
+        What registration found between the planes at the gap.
+    bounds, settings : Bounds, PairSettings
+        Of the registration.
+    gap : (int, float)
+        Planes that each picture averages, and planes that the two pictures are apart.
+    """
+    count, apart = gap
+    moved = []
+    for volume, deep in ((fixed, True), (moving, False)):
+        step = min(volume.shape[0] - count - (0 if deep else settings.first_plane), max(1, round(apart)))
+        if step < 3:
+            continue
+        low = volume.shape[0] - count - step if deep else settings.first_plane
+        upper, lower = (mean_plane(volume, range(z, z + count)) for z in (low, low + step))
+        still = Rigid(centre=motion.centre)
+        seen = _on_details(upper, lower, still, (content_box(upper), content_box(lower)), rotate=settings.rotate)
+        moved.append(np.array([*seen.shift, seen.angle_rad]) * apart / step)
+    if not moved:
+        return motion
+    y, x, angle = (np.array([*motion.shift, motion.angle_rad]) - np.mean(moved, axis=0)).tolist()
+    straight = Rigid(angle, (y, x), motion.centre)
+    return straight if bounds.hold(straight) else motion
+
+
 def _nearest_planes(
     fixed: Volume,
     moving: Volume,
@@ -317,7 +385,11 @@ def _nearest_planes(
     last = fixed.shape[0]
     pictures = mean_plane(fixed, range(last - count, last)), mean_plane(moving, range(first, first + count))
     found = _align(*pictures, origin, bounds, settings)
+    apart = depths.expected + first - (last - count)
+    found = replace(found, motion=_without_slant(fixed, moving, found.motion, bounds, settings, (count, apart)))
     flat = DepthMatch(round(depths.expected), depths.expected, found.correlation, 0.0, at_limit=True)
     made = _result(frames, found, canvas, round(depths.expected), depths, flat, settings)
-    # other tissue, looked at in its stead: half the trust
-    return PairResult(**{**made.__dict__, "overlaps": False, "confidence": made.confidence / 2})
+    # other tissue is looked at in its stead: the further off, the less it tells
+    apart_um = (depths.expected + first - (last - 1)) * fixed.require_spacing()[0]
+    trust = made.confidence / (1 + apart_um / _LIKE_TISSUE_UM)
+    return PairResult(**{**made.__dict__, "overlaps": False, "confidence": trust})

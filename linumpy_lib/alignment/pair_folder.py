@@ -72,7 +72,8 @@ def reliability(result: PairResult) -> Literal["ok", "warning", "error"]:
     worst: Status = "ok"
     for name, value in (("z_correlation", result.correlation), ("registration_confidence", result.confidence)):
         worst = max(worst, judge(name, value)["status"], key=_ORDER.index)
-    if not result.overlaps or not result.depth_found or result.refused:
+    # slices that share no depth cannot match in depth; their confidence is lower for that
+    if (result.overlaps and not result.depth_found) or result.refused:
         worst = max(worst, "warning", key=_ORDER.index)
     return "error" if worst == "error" else "warning" if worst == "warning" else "ok"
 

@@ -140,16 +140,23 @@ def chosen_records(
         What was left out.
     """
     before: Mapping[int, int] = dict(zip(ids[1:], ids[:-1], strict=True))
-    kept, notes = [], []
+    kept: list[PairRecord] = []
+    lost: list[PairRecord] = []
     placed_by_hand = {record.moving_id for record in manual}
     for record in [*manual, *records]:
         moving = record.moving_id
         if record.fixed_id == -1 and moving in before:
             record = PairRecord(**{**record.__dict__, "fixed_id": before[moving]})  # noqa: PLW2901
         if moving not in ids or record.fixed_id not in ids:
-            notes.append(f"the pair of slices {record.fixed_id} and {moving} is left out: one of them is not stacked")
+            lost.append(record)
         elif moving in placed_by_hand and not record.source.startswith("manual"):
             continue
         else:
             kept.append(record)
+    notes = []
+    if lost:
+        notes.append(
+            f"{len(lost)} pairs are left out, since a slice of theirs is not stacked (the first is {lost[0].fixed_id} "
+            f"and {lost[0].moving_id})"
+        )
     return sorted(kept, key=lambda r: (r.moving_id, -r.fixed_id)), notes

@@ -9,7 +9,15 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from linumpy_lib.alignment.planar import Image, content_box, correlation, parabola_peak, resample, shared_box
+from linumpy_lib.alignment.planar import (
+    Image,
+    content_box,
+    correlation,
+    parabola_peak,
+    resample,
+    shared_box,
+    smooth_inside,
+)
 from linumpy_lib.alignment.rigid import Rigid
 from linumpy_lib.io.volume import Volume
 
@@ -41,8 +49,6 @@ def binned_planes(volume: Volume, low: int, high: int, factor: int) -> Stack:
     ndarray, float32
         (planes, y // factor, x // factor); planes are lightly smoothed where nothing was averaged.
     """
-    from scipy import ndimage
-
     _, height, width = volume.shape
     rows, columns = max(1, height // factor), max(1, width // factor)
     out = np.empty((high - low, rows, columns), np.float32)
@@ -51,15 +57,14 @@ def binned_planes(volume: Volume, low: int, high: int, factor: int) -> Stack:
         part = part.reshape(high - low, last - first, -1, columns, part.shape[2] // columns)
         out[:, first:last] = part.mean(axis=(2, 4), dtype=np.float32)
     if factor < 3:
+        inside = (out != 0).any(axis=0)
         for plane in out:
-            ndimage.gaussian_filter(plane, 1.0 if factor == 1 else 0.6, output=plane)
+            plane[...] = smooth_inside(plane, inside, 1.0 if factor == 1 else 0.6)
     return out
 
 
 def mean_plane(volume: Volume, planes: Sequence[int], sigma: float = 1.0) -> Image:
-    """Average of planes, smoothed with a Gaussian of `sigma` pixels, read band by band."""
-    from scipy import ndimage
-
+    """Average of planes, smoothed with a Gaussian of `sigma` pixels inside what holds anything, read band by band."""
     _, height, width = volume.shape
     low, high = min(planes), max(planes) + 1
     picked = [z - low for z in planes]
@@ -67,8 +72,7 @@ def mean_plane(volume: Volume, planes: Sequence[int], sigma: float = 1.0) -> Ima
     for first, last in _bands(height, 1, (high - low) * width):
         part = volume.read((slice(low, high), slice(first, last), slice(0, width)))
         out[first:last] = part[picked].mean(axis=0, dtype=np.float32)
-    result: Image = ndimage.gaussian_filter(out, sigma) if sigma else out
-    return result
+    return smooth_inside(out, out != 0, sigma) if sigma else out
 
 
 def _bands(rows: int, factor: int, per_row: int) -> list[tuple[int, int]]:

@@ -18,10 +18,13 @@ Image = npt.NDArray[np.float32]
 
 _PLANES = 5
 _SIDE = 512
+_BAND = 256
 _FEWEST_PIXELS = 1000
 _LEAST_CORRELATION = 0.5
-_GAIN_NOISE = 0.02
-_LEAST_GAIN_SPREAD = 0.05
+# What depth does to brightness differs from slice to slice, and so pairs are off by more than their noise; slices were
+# normalised one by one, which is coarser but does not add up.
+_GAIN_NOISE = 0.2
+_GAIN_SPREAD = 0.1
 _GAIN_LIMITS = (0.5, 2.0)
 _SHIFT_NOISE_PX = 0.1
 _LEAST_SHIFT_SPREAD_PX = 0.3
@@ -37,29 +40,58 @@ def overlaps(slices: Sequence[PlacedSlice]) -> list[tuple[int, int, range]]:
     return found
 
 
-def _pictures(stack: StackedVolume, pair: tuple[int, int], planes: range, step: int) -> tuple[Image, Image]:
-    """Mean over some shared planes of either slice, posed, every `step`-th pixel; 0 where it holds nothing."""
-    chosen = sorted({int(z) for z in np.linspace(planes.start, planes.stop - 1, min(_PLANES, len(planes)))})
-    pictures = []
-    for k in pair:
-        alone = replace(stack, slices=(replace(stack.slices[k], gain=1.0, ramp=(0, 0)),))
-        total: Image = np.zeros(stack.shape[1:], np.float32)[::step, ::step].copy()
-        for z in chosen:
-            total += _plane(alone, z, step)
-        total /= np.float32(len(chosen))
-        pictures.append(total)
-    return pictures[0], pictures[1]
+def _pictures(stack: StackedVolume, step: int) -> list[tuple[tuple[int, int], Image, Image]]:
+    """Places of each two neighbours, and the means over some shared planes of either, posed; 0 where nothing is held.
+
+    Every slice is read once, band by band; pictures show every `step`-th pixel.
+    """
+    wanted: dict[int, list[list[int]]] = {}
+    shared = overlaps(stack.slices)
+    for first, second, planes in shared:
+        chosen = sorted({int(z) for z in np.linspace(planes.start, planes.stop - 1, min(_PLANES, len(planes)))})
+        for k in (first, second):
+            # where the deep end slides, it may slide beyond the slice's last plane
+            deepest = stack.slices[k].volume.shape[0] - 1
+            own = [stack.slices[k].plane(z) for z in chosen]
+            wanted.setdefault(k, []).append([z if z >= 0 else deepest for z in own])
+    found: list[tuple[tuple[int, int], Image, Image]] = []
+    above: Image | None = None
+    for k, one in enumerate(stack.slices):
+        if k not in wanted:
+            above = None
+            continue
+        made = [_posed(picture, stack, k, step) for picture in _means(one, wanted[k])]
+        # a slice's first list belongs to the pair with the slice above it, its last one to that below
+        if above is not None and any(pair[1] == k for pair in shared):
+            found.append(((k - 1, k), above, made[0]))
+        above = made[-1] if any(pair[0] == k for pair in shared) else None
+    return found
 
 
-def _plane(stack: StackedVolume, z: int, step: int) -> Image:
-    """One plane in bands, so that no more than a few rows are held for all depths."""
-    _, height, width = stack.shape
-    rows = max(step, 256 // step * step)
-    parts = [
-        stack.read((slice(z, z + 1), slice(y, min(height, y + rows)), slice(0, width)))[0, ::step, ::step]
-        for y in range(0, height, rows)
-    ]
-    return np.concatenate(parts)
+def _means(one: PlacedSlice, groups: Sequence[Sequence[int]]) -> list[Image]:
+    """Mean over each group of planes of a slice (y, x), read band by band."""
+    _, height, width = one.volume.shape
+    low, high = min(z for group in groups for z in group), max(z for group in groups for z in group) + 1
+    out: list[Image] = [np.zeros((height, width), np.float32) for _ in groups]
+    for top in range(0, height, _BAND):
+        rows = slice(top, min(height, top + _BAND))
+        part = one.volume.read((slice(low, high), rows, slice(0, width)))
+        for picture, group in zip(out, groups, strict=True):
+            picture[rows] = part[[z - low for z in group]].mean(axis=0, dtype=np.float32)
+    return out
+
+
+def _posed(picture: Image, stack: StackedVolume, k: int, step: int) -> Image:
+    """Sample a slice's picture at every `step`-th pixel of the stack, linearly; 0 where one of the pixels is."""
+    from scipy import ndimage
+
+    matrix, offset = stack.slices[k].pose.affine()
+    shape = tuple(-(-n // step) for n in stack.shape[1:])
+    placed = {"matrix": matrix * step, "offset": matrix @ np.array(stack.corner, np.float64) + offset}
+    values = ndimage.affine_transform(picture, output_shape=shape, order=1, **placed)
+    held = ndimage.affine_transform((picture > 0).astype(np.float32), output_shape=shape, order=1, **placed)
+    result: Image = np.where(held > 1 - 1e-4, values, np.float32(0))
+    return result
 
 
 def gains(stack: StackedVolume) -> tuple[list[float], list[float]]:
@@ -78,8 +110,7 @@ def gains(stack: StackedVolume) -> tuple[list[float], list[float]]:
     """
     step = max(1, max(stack.shape[1:]) // _SIDE)
     differences, ratios = [], []
-    for first, second, planes in overlaps(stack.slices):
-        above, below = _pictures(stack, (first, second), planes, step)
+    for (first, second), above, below in _pictures(stack, step):
         both = (above > 0) & (below > 0)
         if both.sum() < min(_FEWEST_PIXELS, above.size // 10):
             continue
@@ -96,7 +127,7 @@ def gains(stack: StackedVolume) -> tuple[list[float], list[float]]:
     if len(differences) >= 3:
         common = float(np.median([d.value for d in differences]))
         differences = [replace(d, value=d.value - common) for d in differences]
-    logs = solve_line(len(stack.slices), differences, _GAIN_NOISE, _LEAST_GAIN_SPREAD)
+    logs = solve_line(len(stack.slices), differences, _GAIN_NOISE, _GAIN_SPREAD, fixed_spread=True)
     factors = np.exp(-(logs - np.median(logs)))
     return [float(f) for f in np.clip(factors, *_GAIN_LIMITS)], ratios
 
@@ -112,8 +143,7 @@ def remaining_shifts(stack: StackedVolume, limit_px: float) -> list[tuple[float,
     from linumpy_lib.alignment.phase_correlation import find_shift
 
     differences: tuple[list[Difference], list[Difference]] = ([], [])
-    for first, second, planes in overlaps(stack.slices):
-        above, below = _pictures(stack, (first, second), planes, 1)
+    for (first, second), above, below in _pictures(stack, 1):
         if min((above > 0).sum(), (below > 0).sum()) < _FEWEST_PIXELS:
             continue
         fit = find_shift(above, below, starts=((0.0, 0.0),), limit_px=limit_px)

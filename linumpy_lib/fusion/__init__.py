@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from linumpy_lib.fusion.blending import blend_views
+    from linumpy_lib.fusion.compression_benchmark import benchmark_compression
     from linumpy_lib.fusion.config import ProcessingConfig
     from linumpy_lib.fusion.dead_pixels import correct_dead_pixels
     from linumpy_lib.fusion.filters import apply_gauss_filter, apply_median_filter
+    from linumpy_lib.fusion.fusion_run import fuse
     from linumpy_lib.fusion.masks import apply_bwareaopen, combine_masks
     from linumpy_lib.fusion.percentiles import estimate_background
     from linumpy_lib.fusion.processor import IsoviewProcessor, process_dataset
@@ -47,6 +49,7 @@ _HOMES = {
     "apply_median_filter": "filters",
     "apply_registration": "transform",
     "apply_temporal_averaging": "temporal",
+    "benchmark_compression": "compression_benchmark",
     "blend_views": "blending",
     "combine_masks": "masks",
     "correct_dead_pixels": "dead_pixels",
@@ -56,6 +59,7 @@ _HOMES = {
     "estimate_background": "percentiles",
     "estimate_registration": "registration",
     "flip_volume": "view_geometry",
+    "fuse": "fusion_run",
     "fuse_masks": "segmentation",
     "interpolate_missing_timepoints": "temporal",
     "pad_mask_to_center": "topology",
@@ -81,6 +85,7 @@ __all__ = [
     "apply_median_filter",
     "apply_registration",
     "apply_temporal_averaging",
+    "benchmark_compression",
     "blend_views",
     "combine_masks",
     "correct_dead_pixels",
@@ -90,6 +95,7 @@ __all__ = [
     "estimate_background",
     "estimate_registration",
     "flip_volume",
+    "fuse",
     "fuse_masks",
     "interpolate_missing_timepoints",
     "pad_mask_to_center",

@@ -16,9 +16,15 @@ from linumpy_lib.fusion.discovery import RawView, discover
 from linumpy_lib.fusion.parameters.correction import CorrectionParameters
 from linumpy_lib.fusion.parameters.selection import SelectionParameters
 from linumpy_lib.fusion.recording_plan import RecordingPlan, plan_recording
-from linumpy_lib.params import flags
+from linumpy_lib.params import Parameters, flags
 
 GLOBAL_MASK = "global"
+
+
+def assigned(parameters: Parameters) -> list[str]:
+    """Return the words ``--name=value`` of a parameter object; values may begin with a minus."""
+    words = flags(parameters)
+    return [f"{name}={value}" for name, value in zip(words[::2], words[1::2], strict=True)]
 
 
 class IsoviewProcessor:
@@ -154,7 +160,14 @@ class IsoviewProcessor:
         given = [str(path) for path in masks]
         results = execute(
             STEP,
-            [*words, "--name", view.stem, *(["--mask", *given] if given else []), *self._place(), *flags(parameters)],
+            [
+                *words,
+                "--name",
+                view.stem,
+                *(["--mask", *given] if given else []),
+                *self._place(),
+                *assigned(parameters),
+            ],
         )
         return [path for path in results if path.name.endswith(".ome.zarr")]
 

@@ -377,6 +377,11 @@ def _corrected(path: Path) -> dict[Key, _Entry]:
     return entries
 
 
+def corrected_views(path: Path) -> dict[Key, Path]:
+    """Return the stores or files of corrected views in a folder, by time point, camera and channel."""
+    return {key: entry.path for key, entry in _corrected(path).items()}
+
+
 def _raw(path: Path) -> dict[Key, _Entry]:
     from linumpy_lib.fusion.discovery import discover, recorded_stacks
     from linumpy_lib.fusion.parameters.selection import SelectionParameters

@@ -25,7 +25,7 @@ from linumpy_lib.fusion.view_geometry import TurnedView
 from linumpy_lib.io.volume import Volume
 
 SLAB_BYTES = 1 << 27
-KEEP_BYTES = 1 << 28
+KEEP_BYTES = 1 << 29
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import logging
 import math
+import struct
 import threading
 import zlib
 from collections.abc import Iterator
@@ -21,7 +22,10 @@ from linumpy_lib.io.units import check_spacing, known_spacing, micrometres_per
 from linumpy_lib.io.volume import SPATIAL_AXES, Level, Volume, canonical
 
 # What tifffile raises on damaged files.
-TIFF_ERRORS = (OSError, ValueError, IndexError, KeyError, TypeError, RuntimeError, AttributeError)
+TIFF_ERRORS = (
+    *(OSError, ValueError, IndexError, KeyError, TypeError, RuntimeError, AttributeError),
+    *(ArithmeticError, MemoryError, struct.error),
+)
 
 
 def open_tiff(path: Path) -> Volume:

@@ -288,5 +288,5 @@ def read_optics(folder: Path) -> dict[str, npt.NDArray[np.float32]]:
     path = folder / OPTICS_FILE
     if not path.is_file():
         raise InputError(f"{path}: no such file; simulate_oct writes it beside truth.json")
-    with np.load(path) as arrays:
+    with np.load(path, allow_pickle=False) as arrays:
         return {name: arrays[name] for name in arrays.files}

@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 from support.mouse_brain import mouse_brain
 
+from bench import bench_preprocess
+from bench.measure import measure
 from linumpy_lib.acquisition.discovery import Acquisition, find_tiles
 from linumpy_lib.acquisition.galvo_slice import GalvoDecision, examine_slice
 from linumpy_lib.acquisition.slice_tiles import measure_slice
@@ -221,3 +223,14 @@ def test_all_effects_on_twelve_slices(tmp_path: Path) -> None:
         fixed, moving = truth.slice(k), truth.slice(shifts[k].moving_id)
         expected = np.subtract(fixed.drift_xy_um, moving.drift_xy_um) / 1000
         np.testing.assert_allclose((shifts[k].x_mm, shifts[k].y_mm), expected, rtol=0, atol=1.001e-6)
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_memory_is_below_three_tiles_and_a_shard_per_worker(tmp_path: Path, threads: int) -> None:
+    shape = [200, 192, 240]
+    bench_preprocess.prepare(str(tmp_path / "raw"), shape, [2, 3])
+    idle = measure("bench.bench_preprocess:imports", {}, 1)
+    options = {"folder": str(tmp_path / "raw"), "output": str(tmp_path / "out"), "threads": threads}
+    cost = measure("bench.bench_preprocess:run_step", {**options, "words": ["--sharding_factor", "1"]}, 1)
+    tile = 4e-6 * np.prod(shape)
+    assert cost.peak_mb - idle.peak_mb < threads * 4 * tile

@@ -49,6 +49,8 @@ def slice_to_world(
 ) -> tuple[np.ndarray, np.ndarray, float]:
     """Affine from a pixel of a slice on the canvas to the world, fitted to where its tiles were put and really lay.
 
+    Tiles count as much as they hold tissue: where an empty one lies, nobody can see.
+
     Returns
     -------
     matrix, offset : ndarray
@@ -60,19 +62,25 @@ def slice_to_world(
     corner = np.array([float(row["y_px"]), float(row["x_px"])])
     item = truth.slice(slice_id)
     half = np.array(truth.tile_shape[1:]) * np.array(truth.spacing_um[1:]) / 2
-    pixels, places = [], []
+    pixels, places, weights = [], [], []
+    plane = stitched.read(stitched.shape[0] // 3)
+    bright = plane > 0.3 * np.percentile(plane, 98)
+    size = np.round(2 * half / np.array(stitched.require_spacing()[1:])).astype(int)
     with tiles.open() as stream:
         for tile in csv.DictReader(stream):
             if tile["status"] == "used":
                 middle = half / np.array(stitched.require_spacing()[1:])
                 put = np.array([float(tile["y_px"]), float(tile["x_px"])]) + middle - 0.5
                 pixels.append(put - origin + corner)
+                y, x = np.maximum(0, np.round(put - middle + 0.5 - origin).astype(int))
+                weights.append(float(bright[y : y + size[0], x : x + size[1]].mean()))
                 lab = np.array(item.tile(int(tile["column"]), int(tile["row"])).centre_xy_um)
                 places.append(truth.world_xy_um(slice_id, lab)[::-1])
     model = np.column_stack([np.array(pixels), np.ones(len(pixels))])
-    fit = np.linalg.lstsq(model, np.array(places), rcond=None)[0]
-    residual = np.array(places) - model @ fit
-    return fit[:2].T, fit[2], float(np.sqrt((residual**2).sum(axis=1).mean()))
+    share = np.sqrt(np.array(weights))[:, None]
+    fit = np.linalg.lstsq(share * model, share * np.array(places), rcond=None)[0]
+    residual = share * (np.array(places) - model @ fit)
+    return fit[:2].T, fit[2], float(np.sqrt((residual**2).sum() / sum(weights)))
 
 
 def compare(

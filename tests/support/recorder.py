@@ -15,6 +15,7 @@ OUTPUTS = {
         "_statistics.json",
     ],
     "export_npz": ["_anisotropy.npz"],
+    "compare_with_truth": ["_truth_errors.csv", "_compare_with_truth_preview.png"],
     "generate_report": ["_report.html", "_report.txt", "_report.json"],
     "report_anisotropy": ["_preview.png", "_anisotropy_report.html"],
 }

@@ -18,3 +18,21 @@ def cuda(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Dev
     real = devices.get_device
     monkeypatch.setattr(devices, "get_device", lambda name="auto": stand_in if name == "cuda" else real(name))
     return stand_in
+
+
+@pytest.fixture(
+    params=[
+        "strict",
+        pytest.param("torch", id="torch on the CPU"),
+        pytest.param("cuda", marks=pytest.mark.gpu),
+        pytest.param("mps", marks=pytest.mark.mps),
+    ]
+)
+def other(request: pytest.FixtureRequest) -> Device:
+    """Return a device that is not the CPU, or what stands in for one: for code that all devices run."""
+    if request.param == "strict":
+        return StrictDevice()
+    if request.param == "torch":
+        pytest.importorskip("torch", reason="the torch extra is not installed")
+        return Device.torch()
+    return devices.get_device(request.param)

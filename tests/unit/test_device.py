@@ -21,6 +21,7 @@ def other_devices():
     return [
         pytest.param("torch", id="torch on the CPU"),
         pytest.param("cuda", marks=pytest.mark.gpu),
+        pytest.param("mps", marks=pytest.mark.mps),
     ]
 
 

@@ -81,6 +81,10 @@ def test_the_report_tells_every_slice(done: tuple[Nextflow, Run]) -> None:
     assert states[9] == "excluded"
     assert states[11] in ("interpolated", "gap")
     assert [states[k] for k in (10, 12, 13)] == ["used"] * 3
+    figures = {figure["name"]: figure["max"] for figure in report["steps"]["compare_with_truth"]["figures"]}
+    assert figures["truth_total_depth"] == pytest.approx(0, abs=1e-6)
+    assert figures["truth_position_rms"] < 1.5
+    assert "create_mosaic_grid" in report["steps"]
 
 
 def test_mosaics_by_themselves_give_the_same_volume(done: tuple[Nextflow, Run]) -> None:

@@ -145,7 +145,7 @@ def test_resume_repeats_what_a_change_touches_and_nothing_else(tmp_path: Path) -
     (store / "0" / "c" / "0").write_bytes(b"one")
     call = ("-profile", "cpu", "--workflow", "anisotropy", "--input", str(store))
 
-    assert scenario.again(*call) == {"compute_anisotropy", "report_anisotropy"}
+    assert scenario.again(*call) == {"compute_anisotropy", "report_anisotropy", "generate_report"}
 
     published = scenario.nextflow.folder / "results" / "anisotropy"
     shard = published / "a_volume_measures.ome.zarr" / "0" / "c" / "0"
@@ -156,15 +156,19 @@ def test_resume_repeats_what_a_change_touches_and_nothing_else(tmp_path: Path) -
     assert shard.exists()
     assert (published / "a_volume_mask.ome.zarr" / "zarr.json").read_text() == "{}"
 
-    assert scenario.again(*call, "--anisotropy_npz") == {"export_npz"}
-    assert scenario.again(*call, "--anisotropy_rho", "3") == {"compute_anisotropy", "report_anisotropy"}
+    assert scenario.again(*call, "--anisotropy_npz") == {"export_npz", "generate_report"}
+    assert scenario.again(*call, "--anisotropy_rho", "3") == {
+        "compute_anisotropy",
+        "report_anisotropy",
+        "generate_report",
+    }
 
     (store / "0" / "c" / "0").write_bytes(b"two, longer")
-    assert scenario.again(*call) == {"compute_anisotropy", "report_anisotropy"}
+    assert scenario.again(*call) == {"compute_anisotropy", "report_anisotropy", "generate_report"}
 
     script = scenario.project / "linumpy_lib" / "anisotropy" / "steps" / "report_anisotropy.py"
     script.write_text(script.read_text() + "\n# changed\n")
-    assert scenario.again(*call) == {"report_anisotropy"}
+    assert scenario.again(*call) == {"report_anisotropy", "generate_report"}
 
     kernel = scenario.project / "linumpy_lib" / "anisotropy" / "eigen.py"
     kernel.write_text(kernel.read_text() + "\n# changed\n")

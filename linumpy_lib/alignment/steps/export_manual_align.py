@@ -54,14 +54,18 @@ def export_manual_align(
     for part in ("aips", "aips_xz", "aips_yz", "transforms"):
         (package / part).mkdir(parents=True)
     level = parameters.manual_align_level
-    folders = {read_pair(folder).moving_id: folder for folder in pair_folders(pairs or [])}
-    records = {moving: read_pair(folder) for moving, folder in folders.items()}
-    for moving, folder in folders.items():
+    ids = list(volumes)
+    before = dict(pairwise(reversed(ids)))
+    records, chosen = {}, {}
+    for folder in pair_folders(pairs or []):
+        record = read_pair(folder)
+        if record.fixed_id in (before.get(record.moving_id), -1):
+            records[record.moving_id], chosen[record.moving_id] = record, folder
+    for moving, folder in chosen.items():
         target = package / "transforms" / f"slice_z{slice_name(moving)}"
         target.mkdir()
         for name in (TRANSFORM, OFFSETS, FIGURES):
             shutil.copyfile(folder / name, target / name)
-    ids = list(volumes)
     above = reduced(volumes[ids[0]], level)
     write_slice_views(package, ids[0], above)
     shown: list[tuple[str, Image]] = []

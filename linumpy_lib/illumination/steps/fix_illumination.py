@@ -215,9 +215,10 @@ def _draw(
     sizes = [size, size]
     if shading is not None:
         flat = shading.fields((height, width))[0]
-        # drawn large, in the mosaic's grey values
-        scale = float(np.median(panels[0][1][panels[0][1] > 0])) if (panels[0][1] > 0).any() else 1.0
-        panels.append(("flat field at half depth, times the median", flat[len(flat) // 2] * np.float32(scale)))
+        # drawn large, in the mosaic's grey values; most of a mosaic may be water
+        scale = float(np.percentile(panels[0][1], 90))
+        scale = scale if scale > 0 else 1.0
+        panels.append(("flat field at half depth, times the bright tissue", flat[len(flat) // 2] * np.float32(scale)))
         sizes.append((size[0] * grid.grid[0], size[1] * grid.grid[1]))
     write_panels(task.path(PREVIEW), panels, spacing_um=sizes)
 

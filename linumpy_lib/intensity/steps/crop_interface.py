@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from linumpy_lib.intensity.slice_columns import BinnedSlice
     from linumpy_lib.io import Volume
 
+WHOLE_PLANE = 0.98
+"""Share of the bins that have to hold data in the last plane that is kept."""
+
 CROPPED = "slice_{name}_crop_interface.ome.zarr"
 PREVIEW = "{name}_crop_interface_preview.png"
 KEY = "interface"
@@ -68,7 +71,7 @@ def crop_interface(*, input: Volume, parameters: CropInterfaceParameters, task: 
         first = 0
         task.note(f"{task.name}: no cut face was found (no rise of intensity along depth); nothing is cut off above")
     depth = max(1, round(parameters.crop_interface_out_depth / step_um))
-    last = min(planes, first + depth)
+    last = min(planes, first + depth, max(first + 1, deepest_plane(binned)))
     if last - first < depth:
         task.note(
             f"{task.name}: {(last - first) * step_um:g} um lie below the cut face, less than the "
@@ -85,6 +88,25 @@ def crop_interface(*, input: Volume, parameters: CropInterfaceParameters, task: 
     provenance = {**dict(volume.provenance), **task.provenance, FRAME: placed.as_json(), KEY: record}
     write_columns(volume, task, CROPPED, lambda block, _region: block, provenance=provenance, planes=(first, last))
     _report(interface, binned, (first, last), depth, task)
+
+
+def deepest_plane(binned: BinnedSlice) -> int:
+    """Plane after the last one that holds data everywhere.
+
+    Where A-lines were moved up (`fix_focal_curvature`), the deep end of some holds nothing. Such planes would look like
+    a sudden decay of the light. Single zeros are no absence: whole bins have to be empty.
+    """
+    import numpy as np
+
+    known = binned.known
+    total = binned.shape[0]
+    if not known.any():
+        return total
+    full = np.flatnonzero((binned.lines[:, known] > 0).mean(axis=1) >= WHOLE_PLANE)
+    if not full.size or full[-1] == total - 1:
+        return total
+    # in the plane above, bins at the border of the absence are filled in part
+    return int(full[-1])
 
 
 def _report(interface: Interface, binned: BinnedSlice, planes: tuple[int, int], depth: int, task: Task) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from linumpy_lib.alignment.line_solver import Difference, solve_line
 from linumpy_lib.alignment.pair_folder import PairRecord
 from linumpy_lib.alignment.pair_links import LinkRules, judge_link
 from linumpy_lib.alignment.rigid import Rigid, write_tfm
@@ -80,8 +81,8 @@ def test_voxels_are_the_truth_but_for_their_noise(cut: VirtualSlices, pairs: Pat
     (tmp_path / "clean").mkdir()
     clean = section(cut.truth, tmp_path / "clean", CLEAN)
     assert (
-        accuracy(clean, tmp_path / "out", stack(clean, pairs, tmp_path / "out")).correlation >= 0.98
-    )  # measured: 0.993
+        accuracy(clean, tmp_path / "out", stack(clean, pairs, tmp_path / "out")).correlation >= 0.975
+    )  # measured: 0.980; brightness that is known to 10 % is not evened out much
 
 
 def test_stage_positions_alone_are_far_worse(cut: VirtualSlices, tmp_path: Path) -> None:
@@ -108,6 +109,16 @@ def test_errors_of_fifty_pairs_do_not_add_up() -> None:
     assert np.sqrt((errors**2).sum(axis=1).mean()) <= 1
     turned = np.array([joint[k].angle_deg - true[k].angle_deg for k in range(50)])
     assert np.std(turned) <= 0.2
+
+
+def test_brightness_of_fifty_pairs_does_not_drift() -> None:
+    """Pairs whose ratios are off by 20 %, in one direction: what depth does differs from slice to slice."""
+    random = np.random.default_rng(3)
+    pairs = [Difference(k, k + 1, 0.2 + 0.1 * float(random.standard_normal())) for k in range(49)]
+    logs = solve_line(50, pairs, 0.2, 0.1, fixed_spread=True)
+    assert np.abs(logs).max() < 0.15
+    drifting = solve_line(50, pairs, 0.2, 0.1)
+    assert np.ptp(drifting) > 1
 
 
 def test_equal_bytes_whatever_the_threads(few: tuple[VirtualSlices, Path], tmp_path: Path) -> None:

@@ -8,7 +8,11 @@ import pytest
 from linumpy_lib.anisotropy import AnisotropyPlan, anisotropy_block, compute_anisotropy, structure_tensor
 from linumpy_lib.device import Device, get_device
 
-DEVICES = [pytest.param("torch", id="torch on the CPU"), pytest.param("cuda", marks=pytest.mark.gpu)]
+DEVICES = [
+    pytest.param("torch", id="torch on the CPU"),
+    pytest.param("cuda", marks=pytest.mark.gpu),
+    pytest.param("mps", marks=pytest.mark.mps),
+]
 TOLERANCE = 1e-5
 
 

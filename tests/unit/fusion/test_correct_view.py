@@ -234,3 +234,14 @@ def test_read_volume_of_a_stack(recording: Path) -> None:
     path = recording / "raw" / view["stack"]
     np.testing.assert_array_equal(read_volume(path), volume)
     np.testing.assert_array_equal(read_volume(path, (view["width"], view["height"])), volume)
+
+
+def test_an_empty_mask_is_marked(recording: Path, tmp_path: Path) -> None:
+    other = Path(shutil.copytree(recording, tmp_path / "dark"))
+    stack = other / "raw" / json.loads((other / f"{STEM}.json").read_text())["stack"]
+    np.full(stack.stat().st_size // 2, 100, "<u2").tofile(stack)
+    execute(STEP, words(other, tmp_path / "out"))
+    metrics = json.loads((tmp_path / "out" / f"{STEM}_correct_view_metrics.json").read_text())
+    assert metrics["metrics"]["foreground_share"]["status"] == "error"
+    assert any("the mask is empty" in note for note in metrics["notes"])
+    assert not open_mask(tmp_path / "out" / f"{STEM}.ome.zarr").read().any()

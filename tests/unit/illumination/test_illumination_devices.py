@@ -21,7 +21,7 @@ from linumpy_lib.simulation.shaded_tiles import shaded_tiles
 
 @pytest.mark.parametrize("darkfield", [False, True])
 @pytest.mark.parametrize("weighted", [False, True])
-def test_the_fit_agrees(darkfield: bool, weighted: bool, cuda: Device) -> None:
+def test_the_fit_agrees(darkfield: bool, weighted: bool, other: Device) -> None:
     images = shaded_tiles(60, (64, 64)).images
     weights = None
     if weighted:
@@ -29,7 +29,7 @@ def test_the_fit_agrees(darkfield: bool, weighted: bool, cuda: Device) -> None:
         weights[3], weights[7, :20], images[3] = 0, 0, 0
     darkest = np.percentile(images, 10, axis=0).astype(np.float32) if darkfield else None
     options = {"weights": weights, "darkfield": darkfield, "darkest": darkest}
-    here, there = (fit_basic(images, device=device, **options) for device in (get_device("cpu"), cuda))
+    here, there = (fit_basic(images, device=device, **options) for device in (get_device("cpu"), other))
     assert there.converged
     flats = [evaluate(fit.flat, fit.grid, (64, 64)) for fit in (here, there)]
     assert np.abs(flats[1] - flats[0]).max() < 1e-4
@@ -38,23 +38,23 @@ def test_the_fit_agrees(darkfield: bool, weighted: bool, cuda: Device) -> None:
     assert np.abs(there.baseline / here.baseline - 1).max() < 1e-4 or weighted
 
 
-def test_fields_are_taken_out_alike(cuda: Device) -> None:
+def test_fields_are_taken_out_alike(other: Device) -> None:
     rng = np.random.default_rng(1)
     tile = rng.uniform(-1, 50, (9, 30, 40)).astype(np.float32)
     tile[4, 3, 2] = 0
     flat, dark = rng.uniform(0.5, 1.5, (3, 30, 40)).astype(np.float32), rng.uniform(0, 3, (3, 30, 40))
     shading = Shading(np.zeros((3, 2, 2)), np.zeros((3, 2, 2)), np.array([0.0, 3, 7]), (30, 40), 1, True)
     found = []
-    for device in (get_device("cpu"), cuda):
+    for device in (get_device("cpu"), other):
         fields = device.to_device(flat), device.to_device(dark)
         found.append(device.to_numpy(undo_shading(device.to_device(tile), range(9), shading, fields, device.xp)))
     np.testing.assert_allclose(found[1], found[0], rtol=1e-5, atol=1e-5)
 
 
-def test_lines_rise_alike(cuda: Device) -> None:
+def test_lines_rise_alike(other: Device) -> None:
     rng = np.random.default_rng(2)
     tile, lowered = rng.random((25, 18, 30), dtype=np.float32), rng.uniform(0, 6, (18, 30))
-    here, there = (d.to_numpy(raise_lines(d.to_device(tile), lowered, d)) for d in (get_device("cpu"), cuda))
+    here, there = (d.to_numpy(raise_lines(d.to_device(tile), lowered, d)) for d in (get_device("cpu"), other))
     np.testing.assert_allclose(there, here, rtol=1e-5, atol=1e-6)
 
 

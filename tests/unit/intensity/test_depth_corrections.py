@@ -152,6 +152,18 @@ def test_homogeneous_tissue_comes_out_flat(tmp_path: Path, seed: int) -> None:
     assert np.abs(flat / flat.mean() - 1).max() < 0.05, flat / flat.mean()
 
 
+def test_planes_that_hold_nothing_in_places_are_cut_off(tmp_path: Path) -> None:
+    """Flattened A-lines end early: taken for a decay, that would brighten the deep planes many times over."""
+    path, _, _ = acquire(tmp_path, homogeneous(), attenuation_per_mm=2.0)
+    voxels = open_volume(path).read()
+    voxels[-3:, :, 70:] = 0
+    store(tmp_path / "short.ome.zarr", voxels)
+    run(crop_interface, tmp_path / "short.ome.zarr", tmp_path, "--crop_interface_out_depth", "1000")
+    assert metrics(tmp_path, "crop_interface")["end_index"]["value"] == 90 - 4
+    run(compensate_attenuation, tmp_path / "slice_z00_crop_interface.ome.zarr", tmp_path)
+    assert abs(metrics(tmp_path, "compensate_attenuation")["depth_drop_after"]["value"]) < 0.3
+
+
 def test_known_coefficients_are_recovered() -> None:
     step, mu = 0.01, np.repeat([2.0, 5.0, 1.0], 30)
     left = np.exp(-2 * step * np.concatenate([[0], np.cumsum(mu)]))

@@ -95,7 +95,7 @@ def test_the_step_agrees(cuda: Device, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("strength", [1.0, 0.6])
-def test_attenuation_is_compensated_alike(strength: float, cuda: Device) -> None:
+def test_attenuation_is_compensated_alike(strength: float, other: Device) -> None:
     rng = np.random.default_rng(0)
     depth = np.arange(50, dtype=np.float32)[:, None, None]
     block = (np.exp(-depth / 18) * rng.uniform(0.5, 1.5, (50, 21, 33))).astype(np.float32)
@@ -104,5 +104,5 @@ def test_attenuation_is_compensated_alike(strength: float, cuda: Device) -> None
     compensated = (rng.random((21, 33)) > 0.2).astype(np.float32)
     options = {"floor": 0.01, "skip": 4, "strength": strength, "min_bias": 0.05}
     here = compensate(block, below, last, compensated, get_device("cpu"), **options)
-    there = compensate(block, below, last, compensated, cuda, **options)
+    there = compensate(block, below, last, compensated, other, **options)
     assert_allclose(there, here, rtol=TOLERANCE, atol=1e-6)

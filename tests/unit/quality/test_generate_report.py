@@ -16,8 +16,10 @@ from support.published_run import add_picture, add_task, figure, published_run
 
 from linumpy_lib.cli import execute
 from linumpy_lib.errors import InputError
+from linumpy_lib.generate import steps
 from linumpy_lib.quality.run_files import read_run
 from linumpy_lib.quality.run_home import report_home
+from linumpy_lib.quality.run_order import ORDER
 from linumpy_lib.quality.run_report import run_report
 from linumpy_lib.quality.run_report_text import report_text
 from linumpy_lib.quality.slice_ledger import slice_ledger
@@ -264,3 +266,8 @@ def test_a_note_of_many_slices_is_one_line(tmp_path: Path) -> None:
         ("mouse: whole", ["stack_slices mouse"]),
     ]
     assert list(made.run.tasks[0].figures) == ["tiles"]
+
+
+def test_every_step_of_a_run_has_its_place() -> None:
+    beside = {"generate_report", "benchmark_compression"}
+    assert {step.name for step in steps()} - beside <= {name for name, _ in ORDER}
