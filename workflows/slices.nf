@@ -52,7 +52,8 @@ workflow SLICES {
 
     // channel: [ meta Map(id, slice), mosaic Path, fingerprint, transform Path or empty List ]
     placed = tiles.map { meta, mosaic, fingerprint -> tuple(meta, mosaic, fingerprint, []) }
-    if (wanted.stitch_global_transform) {
+    // The grid of all slices together: for every slice, or for those that show too few overlaps themselves.
+    if (wanted.stitch_global_transform || (wanted.stitch_min_pairs as int) > 0) {
         // channel: [ meta Map(id), mosaics List of Path by name, fingerprints List ]
         together = tiles
             .map { meta, mosaic, fingerprint -> tuple([id: meta.id], [mosaic, fingerprint]) }
@@ -65,7 +66,7 @@ workflow SLICES {
             .combine(ESTIMATE_GLOBAL_TRANSFORM.out.transform.map { meta, file -> tuple(meta.id, file) }, by: 0)
             .map { _id, meta, mosaic, fingerprint, transform -> tuple(meta, mosaic, fingerprint, transform) }
     }
-    STITCH_SLICE(placed, steps.stitch_slice)
+    STITCH_SLICE(placed, steps.stitch_slice + [fallback: !wanted.stitch_global_transform])
     records = records.mix(
         STITCH_SLICE.out.metrics.map { _meta, file -> tuple('stitch_3d_with_refinement', file) },
         STITCH_SLICE.out.tables.transpose().map { _meta, file -> tuple('stitch_3d_with_refinement', file) },
