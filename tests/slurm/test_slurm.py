@@ -19,16 +19,9 @@ pytestmark = [
     pytest.mark.skipif(bool(missing_programs()), reason=f"not installed: {', '.join(missing_programs())}"),
 ]
 QUICK = str(ROOT / "tests" / "slurm" / "quick.config")
-ON_CLUSTER = (
-    "-c",
-    QUICK,
-    "-profile",
-    "test,slurm,cpu",
-    "--slurm_max_cpus",
-    str(os.cpu_count()),
-    "--slurm_max_memory",
-    "6 GB",
-)
+# What the node has: a request for more would wait for ever.
+ROOM = ("--slurm_max_cpus", str(os.cpu_count()), "--slurm_max_memory", "4 GB")
+ON_CLUSTER = ("-c", QUICK, "-profile", "test,slurm,cpu", *ROOM)
 
 
 @pytest.fixture(scope="module")
@@ -84,7 +77,6 @@ def test_a_run_on_the_cluster_has_the_bytes_of_a_run_without(nextflow: Nextflow,
     run = nextflow.run(*ON_CLUSTER, "--slurm_max_time", "1 h")
     assert run.status == 0, run.text
     assert digests(nextflow.folder / "test_results") == undisturbed
-    assert "executor >  slurm" in run.text
     headers = job_headers(nextflow)
     assert headers
     assert all("-t 01:00:00" in header for header in headers.values()), headers
@@ -99,7 +91,7 @@ def test_a_job_killed_while_it_writes_is_run_again(
     for job in killed:
         cluster.kill(job)
     assert process.wait(300) == 0, (nextflow.folder / "started.log").read_text()
-    assert "is now retried" in (nextflow.folder / "started.log").read_text()
+    assert "Execution is retried" in (nextflow.folder / "started.log").read_text()
     assert killed
     assert digests(nextflow.folder / "test_results") == undisturbed
 
@@ -119,17 +111,8 @@ def test_an_interrupted_run_cancels_its_jobs_and_resumes(
 
 
 def test_requests_reach_slurm_as_the_parameters_say(nextflow: Nextflow) -> None:
-    requests = (
-        "--slurm_queue",
-        "main",
-        "--slurm_gpu_queue",
-        "cards",
-        "--slurm_account",
-        "lab",
-        "--slurm_max_memory",
-        "2 GB",
-    )
-    run = nextflow.run("-c", QUICK, "-profile", "test,slurm,gpu", "-stub", *requests)
+    requests = ("--slurm_queue", "main", "--slurm_gpu_queue", "cards", "--slurm_account", "lab")
+    run = nextflow.run("-c", QUICK, "-profile", "test,slurm,gpu", "-stub", "--device", "cpu", *ROOM, *requests)
     assert run.status == 0, run.text
     headers = job_headers(nextflow)
     with_card = {name for name, header in headers.items() if "--gres=gpu:1" in header}
@@ -138,7 +121,7 @@ def test_requests_reach_slurm_as_the_parameters_say(nextflow: Nextflow) -> None:
     for name, header in headers.items():
         assert f"-p {'cards' if name in with_card else 'main'}" in header
         assert "--account=lab" in header
-        assert "--mem 2048M" in header
+        assert "--mem 4096M" in header
 
 
 def test_many_tasks_of_a_step_are_one_array(nextflow: Nextflow, cluster: OneNodeSlurm) -> None:
@@ -146,9 +129,6 @@ def test_many_tasks_of_a_step_are_one_array(nextflow: Nextflow, cluster: OneNode
         *ON_CLUSTER, "-stub", "--anisotropy_slabs", "3", "--slurm_array", "3", "--simulate_shape", "300,16,16"
     )
     assert run.status == 0, run.text
-    text = (nextflow.folder / ".nextflow.log").read_text()
-    submitted = re.findall(r"array.*?job.*", text, re.IGNORECASE)
-    assert any("COMPUTE_ANISOTROPY" in line for line in submitted), submitted
     done = subprocess.run(
         ["scontrol", "show", "job", "--oneliner"],
         env={**os.environ, **cluster.env},
@@ -156,4 +136,5 @@ def test_many_tasks_of_a_step_are_one_array(nextflow: Nextflow, cluster: OneNode
         text=True,
         check=True,
     )
-    assert "ArrayTaskId" in done.stdout
+    arrays = re.findall(r"ArrayTaskId=\S+ JobName=\S*COMPUTE_ANISOTROPY\S*", done.stdout)
+    assert arrays, done.stdout

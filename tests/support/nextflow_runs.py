@@ -100,7 +100,7 @@ def digests(folder: Path, pattern: str = "*") -> dict[str, str]:
     return {
         str(file.relative_to(folder)): hashlib.sha256(file.read_bytes()).hexdigest()
         for file in files
-        if file.suffix != ".html" and not file.name.endswith("_metrics.json") and "pipeline_info" not in file.parts
+        if not re.search(r"_report\.\w+$|_metrics\.json$", file.name) and "pipeline_info" not in file.parts
     }
 
 
