@@ -35,7 +35,9 @@ def test_a_stub_run_makes_every_declared_output(stub: Run) -> None:
     folder = stub.folder / "test_results" / "anisotropy"
     names = {path.name for path in folder.iterdir()}
     files = {"anisotropy.npz", "preview.png", "statistics.json", "anisotropy_report.html"}
-    steps = {f"{step}_metrics.json" for step in ("compute_anisotropy", "export_npz", "report_anisotropy")}
+    files |= {f"quality_report.{kind}" for kind in ("html", "txt", "json")}
+    made = ("compute_anisotropy", "export_npz", "report_anisotropy", "quality_generate_report")
+    steps = {f"{step}_metrics.json" for step in made}
     assert names == {f"fibres_{ending}" for ending in files | steps | {f"{store}.ome.zarr" for store in STORES}}
 
 
@@ -70,6 +72,7 @@ def test_slabs_and_links_give_the_same_bytes(volumes: Nextflow) -> None:
     assert set(whole.tasks("whole results")) == {
         *("COMPUTE_ANISOTROPY (flat)", "REPORT_ANISOTROPY (flat)"),
         *("COMPUTE_ANISOTROPY (tall_one)", "REPORT_ANISOTROPY (tall_one)"),
+        "GENERATE_REPORT (run)",
     }
     call += ("--input", "my volumes/tall*", "--anisotropy_slabs", "3", "--publish_mode", "link")
     slabs = volumes.run(*call, "--output", "slabs", "-resume")

@@ -52,6 +52,10 @@ def test_results_are_those_of_the_contract(done: tuple[Nextflow, Run, Path]) -> 
         "mosaic_grid_3d_z99.ome.zarr",
         "previews/mosaic_grid_z101_preview.png",
         "previews/mosaic_grid_z99_preview.png",
+        "raw_quality_generate_report_metrics.json",
+        "raw_quality_report.html",
+        "raw_quality_report.json",
+        "raw_quality_report.txt",
         "shifts_xy.csv",
         "slice_config.csv",
     ]
@@ -71,7 +75,10 @@ def test_resume_makes_only_the_changed_slice_again(done: tuple[Nextflow, Run, Pa
     run = nextflow.run(*words(raw), "-resume")
     assert run.status == 0, run.text
     fresh = {name for name, status in run.tasks().items() if status != "CACHED"}
-    assert fresh == {"CREATE_MOSAIC_GRID (raw z101)", "ESTIMATE_XY_SHIFTS (raw)", "GENERATE_SLICE_CONFIG (raw)"}
+    assert fresh == {
+        *("CREATE_MOSAIC_GRID (raw z101)", "ESTIMATE_XY_SHIFTS (raw)", "GENERATE_SLICE_CONFIG (raw)"),
+        "GENERATE_REPORT (raw)",
+    }
     volume = open_volume(nextflow.folder / "results" / "preprocess" / "mosaic_grid_3d_z101.ome.zarr")
     assert mosaic_grid(volume).missing == ((1, 2),)
     assert not np.any(volume.read(mosaic_grid(volume).box(1, 2)))

@@ -88,7 +88,7 @@ def test_the_truth_itself_has_no_errors(truth: Path, tmp_path: Path) -> None:
     none = dict.fromkeys(ERRORS, (0.0, 0.0, 0.0, 0))
     figures, _ = compare(truth, stack(truth, tmp_path / "brain.ome.zarr", none), tmp_path / "out")
     assert figures["truth_position_max"] < 0.1
-    assert figures["truth_rotation_rms"] < 0.08
+    assert figures["truth_rotation_rms"] < 0.15
     assert figures["truth_depth_max"] < 0.5
     assert figures["truth_correlation"] > 0.75, "speckle of every voxel is in it"
     assert (tmp_path / "out" / "brain_compare_with_truth_preview.png").stat().st_size > 1000
