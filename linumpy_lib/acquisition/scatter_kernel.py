@@ -136,7 +136,7 @@ def scatter(
     return 0
 
 
-SIGNATURE = types.int64(
+SCATTER_TYPES = types.int64(
     *(types.CPointer(types.uint32), types.int64, types.int64, types.int64, types.CPointer(types.int64)),
     *(types.CPointer(types.int64), types.int64, types.CPointer(types.uint32), types.int64),
     *(types.CPointer(types.int64), types.int64, types.CPointer(types.int32)),

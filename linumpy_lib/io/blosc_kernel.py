@@ -15,39 +15,20 @@ from typing import Any
 
 import numpy as np
 from llvmlite import ir
-from numba import types
+from numba import carray, types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from linumpy_lib.compiled import inline_kernel, lazy_kernel
-
-HEADER = 16
-BLOCK = 33280
-"""Numbers per block: 65 cache lines for each bit; a power of two would put all 32 into the same part of the cache."""
+from linumpy_lib.compiled import inline_kernel
+from linumpy_lib.io.blosc_frame import BLOCK, HASH_BITS, HEADER, SCRATCH_BYTES
 
 _GROUP = 64
-_HASH_BITS = 12
+_HASH_ENTRIES, _SCRATCH = 1 << HASH_BITS, SCRATCH_BYTES
 _LAST_LITERALS, _MATCH_LIMIT, _MIN_MATCH = 5, 12, 4
 _MAX_DISTANCE = 65535
 # Searches without success until the step between them grows, as a shift; blocks of noise are passed over quickly.
 _SKIP = 3
 _BYTE, _WORD, _LONG = ir.IntType(8), ir.IntType(32), ir.IntType(64)
-
-
-def capacity(numbers: int) -> int:
-    """Bytes that the frame of so many 4-byte numbers needs at most."""
-    return 4 * numbers + HEADER
-
-
-def scratch_bytes() -> int:
-    """Bytes of the scratch that `encode` needs."""
-    # One shuffled block, and after it the LZ4 data of a block in one stream, were it all noise.
-    return 2 * 4 * BLOCK + 4 * BLOCK // 255 + 4096
-
-
-def hash_entries() -> int:
-    """Return the length of the hash table that `encode` needs."""
-    return 1 << _HASH_BITS
 
 
 @intrinsic
@@ -111,7 +92,7 @@ _load64 = _loader(_LONG, types.uint64)
 
 @inline_kernel
 def _slot(value: Any) -> Any:
-    return np.int64(np.uint32(value * np.uint32(2654435761)) >> np.uint32(32 - _HASH_BITS))
+    return np.int64(np.uint32(value * np.uint32(2654435761)) >> np.uint32(32 - HASH_BITS))
 
 
 @inline_kernel
@@ -195,8 +176,6 @@ def _put_word(out: Any, at: Any, value: Any) -> None:
 
 
 def _encode(words: Any, out: Any, table: Any, scratch: Any) -> Any:
-    # words: uint32; out: uint8, `capacity`; table: int32, `hash_entries`; scratch: uint8, `scratch_bytes`.
-    # Returns the length of the frame.
     size = words.size
     block = min(size, BLOCK)
     blocks = (size + block - 1) // block
@@ -258,4 +237,21 @@ def _encode(words: Any, out: Any, table: Any, scratch: Any) -> Any:
     return at
 
 
-encode = lazy_kernel(_encode)
+_encode = inline_kernel(_encode)
+
+
+def encode(words: Any, size: Any, out: Any, length: Any, table: Any, scratch: Any) -> Any:
+    """Write the frame of some numbers.
+
+    words: uint32[size]; out: uint8[length]; table: int32; scratch: uint8, all as `blosc_frame` makes them.
+    Returns the bytes of the frame.
+    """
+    return _encode(
+        carray(words, (size,)), carray(out, (length,)), carray(table, (_HASH_ENTRIES,)), carray(scratch, (_SCRATCH,))
+    )
+
+
+ENCODE_TYPES = types.int64(
+    *(types.CPointer(types.uint32), types.int64, types.CPointer(types.uint8), types.int64),
+    *(types.CPointer(types.int32), types.CPointer(types.uint8)),
+)
