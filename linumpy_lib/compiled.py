@@ -20,7 +20,6 @@ import numba
 
 from linumpy_lib.machine_code import cache_folder
 
-
 F = TypeVar("F", bound=Callable[..., Any])
 _OPTIONS = {"nogil": True, "error_model": "numpy", "boundscheck": False}
 _lock = threading.Lock()

@@ -59,7 +59,6 @@ def cache_folder() -> Path:
     return Path(tempfile.mkdtemp(prefix="linumpy-pipeline-kernels-"))
 
 
-
 @cache
 def kernel(module: str, name: str) -> Callable[..., int]:
     """Load a compiled function, which runs without the interpreter lock.
@@ -89,7 +88,8 @@ def kernel(module: str, name: str) -> Callable[..., int]:
 def _key(module: str) -> str:
     """Tell machine code apart by all that it follows from; the folder tells processors apart."""
     origin = importlib.util.find_spec(module)
-    assert origin is not None and origin.origin is not None
+    assert origin is not None
+    assert origin.origin is not None
     digest = hashlib.sha256(Path(origin.origin).read_bytes())
     digest.update(Path(__file__).read_bytes())
     for library in ("numba", "llvmlite"):

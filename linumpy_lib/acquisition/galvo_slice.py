@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from linumpy_lib.acquisition.direct_reading import DirectReader
 from linumpy_lib.acquisition.galvo import find_band, find_return, log_brightness, shows_edge
-from linumpy_lib.acquisition.raw_tile import RawTile, frames
+from linumpy_lib.acquisition.raw_tile import RawTile, read_frames
 from linumpy_lib.acquisition.tile_image import camera_shift
 
 Array = npt.NDArray[Any]
 
 MAX_TILES = 9
 _BSCANS = 48
+_READINGS = 4
 
 
 @dataclass(frozen=True)
@@ -98,7 +101,17 @@ def sample_aip(tile: RawTile, bscans: int = _BSCANS, *, camera: bool = False) ->
     ndarray of float32, shape (n, nx + n_extra)
     """
     rows = sorted({round(i) for i in np.linspace(0, tile.info.ny - 1, min(bscans, tile.info.ny))})
-    aip = np.concatenate([piece.mean(axis=2) for row in rows for _, piece in frames(tile, row, row + 1)])
+    reader = DirectReader(tile.info.frame_bytes * tile.repeats)
+
+    def average(row: int) -> Array:
+        scan = read_frames(tile, reader, row * tile.repeats, tile.repeats)
+        scan = scan.view(np.float32).reshape(tile.repeats, *tile.info.frame_shape)
+        mean: Array = (scan[0] if tile.repeats == 1 else scan.mean(axis=0, dtype=np.float32)).mean(axis=1)
+        return mean
+
+    # The disk takes longer than the averages.
+    with ThreadPoolExecutor(_READINGS, thread_name_prefix="sample") as readers:
+        aip = np.stack(list(readers.map(average, rows)))
     return np.roll(aip, -camera_shift(tile), axis=1) if camera else aip
 
 

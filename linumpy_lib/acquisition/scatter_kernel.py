@@ -29,13 +29,9 @@ def _transpose(typing: Any, source: Any, first: Any, step: Any, target: Any, off
             index = builder.add(start, builder.mul(stride, ir.Constant(_LONG, k)))
             return builder.bitcast(builder.gep(pointer, [index]), row.as_pointer())
 
-        rows = [
-            builder.load(place(pointers[0], arguments[1], arguments[2], k), align=4) for k in range(_EDGE)
-        ]
+        rows = [builder.load(place(pointers[0], arguments[1], arguments[2], k), align=4) for k in range(_EDGE)]
         # Rows that lie half the edge apart are interleaved: once for each bit of an index.
-        masks = [
-            ir.Constant(row, [half + k // 2 + _EDGE * (k % 2) for k in range(_EDGE)]) for half in (0, _EDGE // 2)
-        ]
+        masks = [ir.Constant(row, [half + k // 2 + _EDGE * (k % 2) for k in range(_EDGE)]) for half in (0, _EDGE // 2)]
         for _ in range(_EDGE.bit_length() - 1):
             pairs = zip(rows[: _EDGE // 2], rows[_EDGE // 2 :], strict=True)
             rows = [builder.shuffle_vector(low, high, mask) for low, high in pairs for mask in masks]
@@ -119,8 +115,19 @@ def _scatter(
 
 
 def scatter(
-    source: Any, n_source: Any, first: Any, frames: Any, shape: Any, runs: Any, n_runs: Any,
-    parts: Any, n_parts: Any, layout: Any, row: Any, span: Any, few: Any,
+    source: Any,
+    n_source: Any,
+    first: Any,
+    frames: Any,
+    shape: Any,
+    runs: Any,
+    n_runs: Any,
+    parts: Any,
+    n_parts: Any,
+    layout: Any,
+    row: Any,
+    span: Any,
+    few: Any,
 ) -> Any:
     """Scatter B-scans into chunks.
 
@@ -129,8 +136,15 @@ def scatter(
     cx; row: row of the first B-scan in its chunk; span: receives the `_ordered` bits of the extremes.
     """
     _scatter(
-        carray(source, (n_source,)), first, frames, carray(shape, (2,)), carray(runs, (n_runs,)),
-        carray(parts, (n_parts,)), carray(layout, (4,)), row, carray(span, (2,)),
+        carray(source, (n_source,)),
+        first,
+        frames,
+        carray(shape, (2,)),
+        carray(runs, (n_runs,)),
+        carray(parts, (n_parts,)),
+        carray(layout, (4,)),
+        row,
+        carray(span, (2,)),
         carray(few, (16 * carray(layout, (4,))[3],)),
     )
     return 0

@@ -37,9 +37,7 @@ def _bit_planes(typing: Any, words: Any, first: Any, target: Any, offset: Any, s
     signature = types.void(words, types.int64, target, types.int64, types.int64)
 
     def generate(context: Any, builder: Any, form: Any, arguments: Any) -> Any:
-        pointers = [
-            context.make_array(form.args[k])(context, builder, arguments[k]).data for k in (0, 2)
-        ]
+        pointers = [context.make_array(form.args[k])(context, builder, arguments[k]).data for k in (0, 2)]
         many_words, many_bytes = ir.VectorType(_WORD, _GROUP), ir.VectorType(_BYTE, _GROUP)
         source = builder.bitcast(builder.gep(pointers[0], [arguments[1]]), many_words.as_pointer())
         numbers = builder.load(source, align=4)
