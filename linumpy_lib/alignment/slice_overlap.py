@@ -21,10 +21,14 @@ _SIDE = 512
 _BAND = 256
 _FEWEST_PIXELS = 1000
 _LEAST_CORRELATION = 0.5
-# What depth does to brightness differs from slice to slice, and so pairs are off by more than their noise; slices were
-# normalised one by one, which is coarser but does not add up.
+# What depth does to brightness differs from slice to slice, and so pairs are off by more than their noise: by as much as
+# the ratio differs from place to place, which is the same fault. Slices were normalised one by one, which is coarser but
+# does not add up.
 _GAIN_NOISE = 0.2
+_LEAST_GAIN_NOISE = 0.03
 _GAIN_SPREAD = 0.1
+_BLOCK_PX = 16
+_FEWEST_BLOCKS = 8
 _GAIN_LIMITS = (0.5, 2.0)
 _SHIFT_NOISE_PX = 0.1
 _LEAST_SHIFT_SPREAD_PX = 0.3
@@ -97,7 +101,8 @@ def _posed(picture: Image, stack: StackedVolume, k: int, step: int) -> Image:
 def gains(stack: StackedVolume) -> tuple[list[float], list[float]]:
     """Factor for each slice that makes neighbours equally bright where they overlap.
 
-    The log ratios of all pairs are one least-squares problem with a weak pull to 1. What all pairs have in common
+    The log ratios of all pairs are one least-squares problem with a pull to 1. A pair counts the more, the less its
+    ratio differs from place to place (`_ratio_noise`). What all pairs have in common
     (deep tissue is darker than shallow tissue in every slice alike) is no difference between slices and is taken out
     first; so factors do not drift along the stack.
 
@@ -123,13 +128,28 @@ def gains(stack: StackedVolume) -> tuple[list[float], list[float]]:
             continue
         ratio = float(np.median(below[both] / above[both]))
         ratios.append(ratio)
-        differences.append(Difference(first, second, math.log(ratio), alike))
+        trust = alike * (_GAIN_NOISE / _ratio_noise(above, below, both)) ** 2
+        differences.append(Difference(first, second, math.log(ratio), trust))
     if len(differences) >= 3:
         common = float(np.median([d.value for d in differences]))
         differences = [replace(d, value=d.value - common) for d in differences]
     logs = solve_line(len(stack.slices), differences, _GAIN_NOISE, _GAIN_SPREAD, fixed_spread=True)
     factors = np.exp(-(logs - np.median(logs)))
     return [float(f) for f in np.clip(factors, *_GAIN_LIMITS)], ratios
+
+
+def _ratio_noise(above: Image, below: Image, both: npt.NDArray[np.bool_]) -> float:
+    """Robust spread, over blocks of 16 x 16 pixels, of the logarithm of a pair's ratio; between 0.03 and 0.2."""
+    rows, columns = np.nonzero(both)
+    block = (rows // _BLOCK_PX) * (both.shape[1] // _BLOCK_PX + 1) + columns // _BLOCK_PX
+    count = np.bincount(block)
+    used = count >= _BLOCK_PX**2 // 4
+    if used.sum() < _FEWEST_BLOCKS:
+        return _GAIN_NOISE
+    sums = [np.bincount(block, picture[both].astype(np.float64))[used] for picture in (above, below)]
+    logs = np.log(sums[1] / sums[0])
+    spread = 1.4826 * float(np.median(np.abs(logs - np.median(logs))))
+    return min(_GAIN_NOISE, max(_LEAST_GAIN_NOISE, spread))
 
 
 def remaining_shifts(stack: StackedVolume, limit_px: float) -> list[tuple[float, float]]:
