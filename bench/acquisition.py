@@ -1,4 +1,4 @@
-"""A simulated acquisition through every step, from raw tiles to the stacked volume, and how far it is from the truth."""
+"""A simulated acquisition through every step, from raw tiles to the stacked volume, and its distance from the truth."""
 
 from __future__ import annotations
 
@@ -136,7 +136,7 @@ def pairs(plan: Plan) -> Sequence[tuple[int, int]]:
     return near + [pair for n in range(2, plan.reach + 1) for pair in zip(ids, ids[n:], strict=False)]
 
 
-def figures(folder: Path, plan: Plan) -> dict[str, float]:
+def figures(folder: Path, plan: Plan, *, ceiling: bool = False) -> dict[str, float]:
     """Compare the stacked volume with the truth."""
     from linumpy_lib.io import open_volume
     from linumpy_lib.simulation.truth import read_truth
@@ -152,6 +152,7 @@ def figures(folder: Path, plan: Plan) -> dict[str, float]:
         folder / "common" / "common_space.csv",
         folder / "stack",
         "sim",
+        ceiling=ceiling,
     )
     for k, row in found.of_slice.items():
         print(f"  slice {k:2d}: y {row[0]:+.2f} px, x {row[1]:+.2f} px, {row[2]:+.3f} deg, {row[3]:+.1f} planes")
@@ -162,14 +163,18 @@ def figures(folder: Path, plan: Plan) -> dict[str, float]:
         "depth_max_planes": found.depth_max,
         "planes_too_many": found.planes - found.expected_planes,
         "tile_rms_px": found.tile_rms,
-        "correlation_voxels": found.correlation,
-        "correlation_blurred": found.smooth_correlation,
+        "ncc_voxels": found.likeness.voxels,
+        "ncc_voxels_model": found.likeness.modelled_voxels,
+        "ncc_voxels_ceiling": found.likeness.ceiling_voxels,
+        "ncc_blurred": found.likeness.blurred,
+        "ncc_blurred_model": found.likeness.modelled,
+        "ncc_blurred_ceiling": found.likeness.ceiling,
     }
 
 
-def reconstruct(folder: Path, plan: Plan) -> dict[str, float]:
+def reconstruct(folder: Path, plan: Plan, *, ceiling: bool = True) -> dict[str, float]:
     """Simulate, go through all steps, compare."""
     acquire(folder, plan)
     finished_slices(folder, plan)
     volume(folder, plan)
-    return figures(folder, plan)
+    return figures(folder, plan, ceiling=ceiling)

@@ -14,10 +14,15 @@ from dataclasses import replace
 import numpy as np
 from scipy import ndimage
 
-from linumpy_lib.io import Volume
 from linumpy_lib.simulation.oct_render import Optics, render_tile
 from linumpy_lib.simulation.truth import SliceTruth, TileTruth, Truth
 from linumpy_lib.simulation.truth_volume import TruthVolume
+
+World = tuple[np.ndarray, np.ndarray, float]
+"""From pixels (y, x) of a volume to the world: matrix, offset, and the world depth of its first plane; micrometres."""
+
+Placed = dict[int, tuple[int, int, tuple[int, int]]]
+"""First plane, number of planes, and the planes between which a slice takes over from the one above, by slice."""
 
 PLAIN = {
     "simulate_oct_speckle": 0.0,
@@ -55,7 +60,7 @@ def _to_tile(truth: Truth, item: SliceTruth, tile: TileTruth) -> tuple[np.ndarra
 
 
 def _planes(seen: np.ndarray, depth: np.ndarray, lowered: np.ndarray, binned: int) -> np.ndarray:
-    """Planes (depth, y, x) of a tile: means of the nearest `binned` samples around depth indices, focal surface flat."""
+    """Planes (depth, y, x) of a tile, focal surface flat: means of the nearest `binned` samples around depth indices."""
     first = np.round(depth[:, None, None] + lowered - (binned - 1) / 2).astype(int)
     taken = [np.take_along_axis(seen, np.clip(first + n, 0, len(seen) - 1), axis=0) for n in range(binned)]
     return np.mean(taken, axis=0, dtype=np.float32)
@@ -65,8 +70,8 @@ def perfect(
     truth: Truth,
     volume: TruthVolume,
     shape: tuple[int, int, int],
-    to_world: tuple[np.ndarray, np.ndarray, float],
-    planes: dict[int, tuple[int, int, tuple[int, int]]],
+    to_world: World,
+    planes: Placed,
     spacing_um: float,
 ) -> np.ndarray:
     """Assemble the perfect volume.
@@ -77,10 +82,10 @@ def perfect(
         The acquisition, and what it looked at.
     shape : (int, int, int)
         Of the volume to make.
-    to_world : (matrix, offset, float)
-        From pixels (y, x) of it to the world, and the world depth of its first plane, micrometres.
-    planes : dict
-        First plane, planes, and ramp of each slice, as it was stacked.
+    to_world : World
+        Where it lies.
+    planes : Placed
+        The slices, as they were stacked.
     spacing_um : float
         Distance of its planes.
     """
@@ -115,7 +120,9 @@ def perfect(
         mean = total / np.maximum(weight, np.float32(1e-9))
         for z in range(max(0, top), min(shape[0], top + count)):
             begin, end = ramp
-            mix = 0.0 if z < begin else 1.0 if z >= end else 0.5 * (1 - np.cos(np.pi * (z - begin + 0.5) / (end - begin)))
+            mix = (
+                0.0 if z < begin else 1.0 if z >= end else 0.5 * (1 - np.cos(np.pi * (z - begin + 0.5) / (end - begin)))
+            )
             share = (np.where(there[z], mix, 1.0) * held).astype(np.float32)
             out[z] += share * (mean[z - top] - out[z])
             there[z] |= held
