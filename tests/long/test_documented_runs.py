@@ -34,7 +34,7 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name in ("Makefile", "docs"):
         (folder / name).symlink_to(ROOT / name)
     axial = json.loads((ROOT / "nextflow_schema.json").read_text())["$defs"]["create_mosaic_grid"]["properties"]
-    sizes = {"slices": "5", "first_id": "1", "tiles_x": "3", "tiles_y": "3", "tile_shape": "110,48,48"}
+    sizes = {"slices": "5", "first_id": "1", "tiles_x": "3", "tiles_y": "3", "tile_shape": "170,48,48"}
     sizes["axial_um"] = str(axial["axial_resolution"]["default"])
     words = [word for name, value in sizes.items() for word in (f"--simulate_oct_{name}", value)]
     execute(SIMULATE, [*words, "--output", str(folder / "made"), "--name", "some", "--quiet"])
