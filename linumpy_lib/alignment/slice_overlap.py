@@ -21,9 +21,9 @@ _SIDE = 512
 _BAND = 256
 _FEWEST_PIXELS = 1000
 _LEAST_CORRELATION = 0.5
-# What depth does to brightness differs from slice to slice, and so pairs are off by more than their noise: by as much as
-# the ratio differs from place to place, which is the same fault. Slices were normalised one by one, which is coarser but
-# does not add up.
+# What depth does to brightness differs from slice to slice, and so pairs are off by more than their noise: by about as
+# much as the ratio differs from place to place, which has the same cause. Slices were normalised one by one, which is
+# coarser but does not add up.
 _GAIN_NOISE = 0.2
 _LEAST_GAIN_NOISE = 0.03
 _GAIN_SPREAD = 0.1

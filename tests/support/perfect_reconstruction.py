@@ -60,7 +60,7 @@ def _to_tile(truth: Truth, item: SliceTruth, tile: TileTruth) -> tuple[np.ndarra
 
 
 def _planes(seen: np.ndarray, depth: np.ndarray, lowered: np.ndarray, binned: int) -> np.ndarray:
-    """Planes (depth, y, x) of a tile, focal surface flat: means of the nearest `binned` samples around depth indices."""
+    """Planes (depth, y, x) of a tile, focal surface flat: means of the `binned` samples nearest to depth indices."""
     first = np.round(depth[:, None, None] + lowered - (binned - 1) / 2).astype(int)
     taken = [np.take_along_axis(seen, np.clip(first + n, 0, len(seen) - 1), axis=0) for n in range(binned)]
     return np.mean(taken, axis=0, dtype=np.float32)
