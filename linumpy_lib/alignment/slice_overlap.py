@@ -19,6 +19,8 @@ Image = npt.NDArray[np.float32]
 _PLANES = 5
 _SIDE = 512
 _BAND = 256
+_SPARSE_BAND = 64
+_PIXELS_ENOUGH = 1 << 18
 _FEWEST_PIXELS = 1000
 _LEAST_CORRELATION = 0.5
 # What depth does to brightness differs from slice to slice, and so pairs are off by more than their noise: by about as
@@ -44,10 +46,10 @@ def overlaps(slices: Sequence[PlacedSlice]) -> list[tuple[int, int, range]]:
     return found
 
 
-def _pictures(stack: StackedVolume, step: int) -> list[tuple[tuple[int, int], Image, Image]]:
+def _pictures(stack: StackedVolume, step: int, every: int = 1) -> list[tuple[tuple[int, int], Image, Image]]:
     """Places of each two neighbours, and the means over some shared planes of either, posed; 0 where nothing is held.
 
-    Every slice is read once, band by band; pictures show every `step`-th pixel.
+    Every slice is read once, band by band; pictures show every `step`-th pixel, and of bands every `every`-th one.
     """
     wanted: dict[int, list[list[int]]] = {}
     shared = overlaps(stack.slices)
@@ -64,7 +66,7 @@ def _pictures(stack: StackedVolume, step: int) -> list[tuple[tuple[int, int], Im
         if k not in wanted:
             above = None
             continue
-        made = [_posed(picture, stack, k, step) for picture in _means(one, wanted[k])]
+        made = [_posed(picture, stack, k, step) for picture in _means(one, wanted[k], every)]
         # a slice's first list belongs to the pair with the slice above it, its last one to that below
         if above is not None and any(pair[1] == k for pair in shared):
             found.append(((k - 1, k), above, made[0]))
@@ -72,13 +74,14 @@ def _pictures(stack: StackedVolume, step: int) -> list[tuple[tuple[int, int], Im
     return found
 
 
-def _means(one: PlacedSlice, groups: Sequence[Sequence[int]]) -> list[Image]:
-    """Mean over each group of planes of a slice (y, x), read band by band."""
+def _means(one: PlacedSlice, groups: Sequence[Sequence[int]], every: int) -> list[Image]:
+    """Mean over each group of planes of a slice (y, x), read band by band; 0 in bands that are passed over."""
     _, height, width = one.volume.shape
     low, high = min(z for group in groups for z in group), max(z for group in groups for z in group) + 1
     out: list[Image] = [np.zeros((height, width), np.float32) for _ in groups]
-    for top in range(0, height, _BAND):
-        rows = slice(top, min(height, top + _BAND))
+    band = _BAND if every == 1 else _SPARSE_BAND
+    for top in range(0, height, band * every):
+        rows = slice(top, min(height, top + band))
         part = one.volume.read((slice(low, high), rows, slice(0, width)))
         for picture, group in zip(out, groups, strict=True):
             picture[rows] = part[[z - low for z in group]].mean(axis=0, dtype=np.float32)
@@ -115,7 +118,9 @@ def gains(stack: StackedVolume) -> tuple[list[float], list[float]]:
     """
     step = max(1, max(stack.shape[1:]) // _SIDE)
     differences, ratios = [], []
-    for (first, second), above, below in _pictures(stack, step):
+    # brightness is told well enough by a part of the pixels
+    every = min(4, max(1, stack.shape[1] * stack.shape[2] // _PIXELS_ENOUGH))
+    for (first, second), above, below in _pictures(stack, step, every):
         both = (above > 0) & (below > 0)
         if both.sum() < min(_FEWEST_PIXELS, above.size // 10):
             continue

@@ -105,16 +105,16 @@ def _lay(
                     for k in range(count):
                         p, q, r, s = first[k], first[k + 1], first[k + 2], first[k + 3]
                         value = y0[k] * (x0[k] * p + x1_[k] * q + x2[k] * r + x3[k] * s)
-                        low, high = min(min(p, q), min(r, s)), max(max(p, q), max(r, s))
+                        low, high = min(p, q, r, s), max(p, q, r, s)
                         p, q, r, s = second[k], second[k + 1], second[k + 2], second[k + 3]
                         value += y1_[k] * (x0[k] * p + x1_[k] * q + x2[k] * r + x3[k] * s)
-                        low, high = min(low, min(min(p, q), min(r, s))), max(high, max(max(p, q), max(r, s)))
+                        low, high = min(low, p, q, r, s), max(high, p, q, r, s)
                         p, q, r, s = third[k], third[k + 1], third[k + 2], third[k + 3]
                         value += y2[k] * (x0[k] * p + x1_[k] * q + x2[k] * r + x3[k] * s)
-                        low, high = min(low, min(min(p, q), min(r, s))), max(high, max(max(p, q), max(r, s)))
+                        low, high = min(low, p, q, r, s), max(high, p, q, r, s)
                         p, q, r, s = fourth[k], fourth[k + 1], fourth[k + 2], fourth[k + 3]
                         value += y3[k] * (x0[k] * p + x1_[k] * q + x2[k] * r + x3[k] * s)
-                        low, high = min(low, min(min(p, q), min(r, s))), max(high, max(max(p, q), max(r, s)))
+                        low, high = min(low, p, q, r, s), max(high, p, q, r, s)
                         value = min(max(value, low), high) * gain
                         old = here[k]
                         here[k] = old + share * (value - old) if there[k] else value
