@@ -10,9 +10,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import logging
-import os
 import platform
-import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -21,6 +19,8 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import numba
+
+from linumpy_lib.kernel_cache import kernel_cache
 
 
 def _processor() -> str:
@@ -35,18 +35,10 @@ def _processor() -> str:
 
 @cache
 def _cache_folder() -> Path:
-    """Return a folder for machine code that this user may write to."""
-    home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    name = f"kernels-{_processor()}"
-    for base in (home / "linumpy-pipeline", Path(tempfile.gettempdir()) / f"linumpy-pipeline-{os.getuid()}"):
-        folder = base / name
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-        except OSError:
-            continue
-        if os.access(folder, os.W_OK):
-            return folder
-    return Path(tempfile.mkdtemp(prefix="linumpy-pipeline-kernels-"))
+    """Return the folder for machine code of this kind of processor."""
+    folder = kernel_cache() / f"kernels-{_processor()}"
+    folder.mkdir(exist_ok=True)
+    return folder
 
 
 F = TypeVar("F", bound=Callable[..., Any])
