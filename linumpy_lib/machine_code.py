@@ -26,6 +26,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from linumpy_lib.kernel_cache import kernel_cache
+
 _lock = threading.Lock()
 _SYMBOL = "kernel"
 # What the wrapper of a compiled function would call had it raised, which kernels cannot; and what code may call.
@@ -45,18 +47,10 @@ def _processor() -> str:
 
 @cache
 def cache_folder() -> Path:
-    """Return a folder for machine code that this user may write to."""
-    home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    name = f"kernels-{_processor()}"
-    for base in (home / "linumpy-pipeline", Path(tempfile.gettempdir()) / f"linumpy-pipeline-{os.getuid()}"):
-        folder = base / name
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-        except OSError:
-            continue
-        if os.access(folder, os.W_OK):
-            return folder
-    return Path(tempfile.mkdtemp(prefix="linumpy-pipeline-kernels-"))
+    """Return the folder for machine code of this kind of processor."""
+    folder = kernel_cache() / f"kernels-{_processor()}"
+    folder.mkdir(exist_ok=True)
+    return folder
 
 
 @cache
