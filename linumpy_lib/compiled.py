@@ -10,36 +10,15 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import logging
-import platform
 import threading
 import time
 from collections.abc import Callable, Iterator
-from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
 
 import numba
 
-from linumpy_lib.kernel_cache import kernel_cache
-
-
-def _processor() -> str:
-    """Tell processors apart by what they can execute."""
-    parts = [platform.machine(), platform.processor()]
-    cpuinfo = Path("/proc/cpuinfo")
-    if cpuinfo.exists():
-        first = cpuinfo.read_text(encoding="utf-8", errors="replace").split("\n\n")[0].splitlines()
-        parts += [line for line in first if line.startswith(("model name", "flags", "Features", "CPU part"))]
-    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:12]
-
-
-@cache
-def _cache_folder() -> Path:
-    """Return the folder for machine code of this kind of processor."""
-    folder = kernel_cache() / f"kernels-{_processor()}"
-    folder.mkdir(exist_ok=True)
-    return folder
-
+from linumpy_lib.machine_code import cache_folder
 
 F = TypeVar("F", bound=Callable[..., Any])
 _OPTIONS = {"nogil": True, "error_model": "numpy", "boundscheck": False}
@@ -53,7 +32,7 @@ def _kept_for_this_processor() -> Iterator[str]:
     """Let functions that are decorated in here keep their machine code apart, unless the user chose a folder."""
     with _lock:
         chosen = numba.config.CACHE_DIR
-        folder = chosen or str(_cache_folder())
+        folder = chosen or str(cache_folder())
         numba.config.CACHE_DIR = folder
         try:
             yield folder
