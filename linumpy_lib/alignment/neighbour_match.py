@@ -23,9 +23,6 @@ _MARGIN = 0.25
 _CLIP = (5, 95)
 # Gain in correlation by a translation below which the neighbours count as aligned already.
 _ALIGNED = 0.02
-# Largest displacement of a map, against the longest side, of neighbours that count as aligned already too: tissue that
-# differs has a best translation, and is none the less where it belongs.
-_NEAR = 0.05
 
 
 @dataclass(frozen=True)
@@ -155,8 +152,6 @@ def match_neighbours(
     if after_it < best:
         # never worse than the start
         found, after_it = moved, best
-    # a map that hardly moves anything need not gain anything
-    aligned = aligned or found.displacement(moving.shape) <= _NEAR * max(moving.shape)
     if after_it - plain < min_improvement and not aligned:
         return Match(Affine.identity(), plain, after_it, chosen, "reg_did_not_improve", aligned)
     return Match(found.scaled(bin_px), plain, after_it, chosen, "", aligned)
