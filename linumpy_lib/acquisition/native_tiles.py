@@ -27,7 +27,8 @@ Encoded = tuple[Place, EncodedBox, int | None]
 
 # Bytes that are read at once, and readings under way for each thread: enough to keep a fast disk busy.
 _PIECE_BYTES = 4 << 20
-_READINGS = 3
+_READINGS = 4
+_KERNELS = (("linumpy_lib.acquisition.scatter_kernel", "scatter"), ("linumpy_lib.io.blosc_kernel", "encode"))
 _LARGEST = float(np.finfo(np.float32).max)
 
 
@@ -50,6 +51,12 @@ class _Piece:
     checksum: int
     n_bytes: int
     span: tuple[float, float]
+
+
+def load_kernels() -> None:
+    """Load the machine code that `NativeTiles` runs."""
+    for module, name in _KERNELS:
+        kernel(module, name)
 
 
 _Finished = tuple[EncodedBox, list[_Piece], Array]
@@ -171,7 +178,7 @@ class NativeTiles:
             layout = np.array([parts.shape[2], *parts.shape[3:]], np.int64)
             extents = np.array(info.frame_shape, np.int64)
             spans = np.empty((count, 2), np.int32)
-            scatter = kernel("linumpy_lib.acquisition.scatter_kernel", "scatter")
+            scatter = kernel(*_KERNELS[0])
             checksum = 0
             # Scan by scan, each from memory once.
             for k, scan in enumerate(data.reshape(count, -1)):
