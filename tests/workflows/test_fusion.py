@@ -98,6 +98,18 @@ def test_four_cameras_two_channels_five_time_points_as_stubs(nextflow: Nextflow)
         assert len(list(csv.DictReader(stream))) == 4 * 6
 
 
+def test_orthogonal_cameras_take_global_masks_of_their_own_as_stubs(nextflow: Nextflow) -> None:
+    sizes = ("--simulate_multiview_wiring", "pairs", "--simulate_multiview_shape", "32,64,64")
+    run = nextflow.run(*words(Path("simulate"), *sizes, "--segment_mode", "3", "--rotation", "-1"), "-stub")
+    assert run.status == 0, run.text
+    assert {name for name in run.tasks() if name.startswith("JOIN")} == {
+        f"JOIN_MASKS (global_{pair})" for pair in ("CM00_CM01", "CM02_CM03")
+    }
+    results = nextflow.folder / "results" / "fusion"
+    assert len(list((results / "corrected").glob("SPM00_*.ome.zarr"))) == 4
+    assert len(list((results / "fused").iterdir())) == 2
+
+
 def test_check_names_what_is_wrong(tmp_path: Path, nextflow: Nextflow) -> None:
     (tmp_path / "empty").mkdir()
     run = nextflow.run(*words(tmp_path / "empty", "--check"))

@@ -46,7 +46,8 @@ def register_views(*, reference: Volume, moving: Volume, parameters: Registratio
     scaling = spacing[0] / spacing[1]
     names = [view_name(Path(volume.name).name) for volume in (reference, moving)]
     mode = pair_mode(*names)
-    flips = (p.fusion_flip_h, p.fusion_flip_v) if mode == "camera" else (False, False)
+    own, sheets = (p.fusion_flip_h, p.fusion_flip_v), (p.fusion_channel_flip_h, p.fusion_channel_flip_v)
+    flips = own if mode == "camera" else sheets
     readers = FlippedReader(reference), FlippedReader(moving, *flips)
     shape = readers[0].shape
     factors = shrink_factors(shape, scaling)
