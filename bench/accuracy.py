@@ -91,36 +91,14 @@ def fifty_registered(folder: Path, seed: int) -> dict[str, dict[str, float]]:
 
 def fifty(reach: int, error_px: float, error_deg: float, stacks: int = 20) -> dict[str, float]:
     """Errors of 50 poses from pairs with the given errors (rms, along each axis)."""
-    from linumpy_lib.alignment.pair_folder import PairRecord
-    from linumpy_lib.alignment.pair_links import LinkRules, judge_link
-    from linumpy_lib.alignment.rigid import Rigid
-    from linumpy_lib.alignment.slice_poses import PoseRules, slice_poses
+    from tests.support.fifty_poses import poses_of_fifty
 
-    centre = (500.0, 500.0)
-    drifts, errors, turns = [], [], []
-    for seed in range(stacks):
-        random = np.random.default_rng([seed, reach])
-        true = [Rigid(np.radians(a), (y, x), centre) for a, y, x in random.normal(0, (0.7, 2, 2), (50, 3))]
-        links = []
-        for apart in range(1, reach + 1):
-            for k in range(apart, 50):
-                step = true[k].after(true[k - apart].inverse())
-                off = random.normal(0, (np.radians(error_deg), error_px, error_px))
-                seen = Rigid(step.angle_rad + off[0], (step.shift[0] + off[1], step.shift[1] + off[2]), centre)
-                record = PairRecord(k - apart, k, seen, 10, 0, 10.0, 0.9, 0.9, "ok")
-                links.append(judge_link(record, seen, LinkRules(), excluded=False))
-        found = slice_poses(range(50), links, PoseRules(), centre).motions
-        off_by = np.array([np.array(found[k].shift) - true[k].shift for k in range(50)])
-        off_by -= off_by.mean(axis=0)
-        drifts.append(float(np.hypot(*(off_by[-5:].mean(axis=0) - off_by[:5].mean(axis=0)))))
-        errors.append(float(np.sqrt((off_by**2).sum(axis=1).mean())))
-        angles = np.array([found[k].angle_deg - true[k].angle_deg for k in range(50)])
-        turns.append(float(angles.std()))
+    found = [poses_of_fifty(seed, reach, error_px, error_deg) for seed in range(stacks)]
     return {
-        "position_rms_px": float(np.mean(errors)),
-        "drift_px": float(np.median(drifts)),
-        "drift_worst_px": float(max(drifts)),
-        "rotation_rms_deg": float(np.mean(turns)),
+        "position_rms_px": float(np.mean([one.position_rms for one in found])),
+        "drift_px": float(np.median([one.drift for one in found])),
+        "drift_worst_px": max(one.drift for one in found),
+        "rotation_rms_deg": float(np.mean([one.rotation_rms for one in found])),
     }
 
 
@@ -135,7 +113,7 @@ def main() -> None:
     slices = 5 if options.quick else 12
     results: dict[str, dict[str, float]] = {}
     with tempfile.TemporaryDirectory(prefix="accuracy_") as scratch:
-        for error in (0.15, 0.05):
+        for error in (0.15, 0.1, 0.05):
             for reach, apart in ((1, "1"), (2, "1 and 2")):
                 results[f"fifty poses, errors of {error} px, pairs {apart} apart"] = fifty(reach, error, 0.05)
         for seed in range(0 if options.quick else options.fifty):

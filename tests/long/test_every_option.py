@@ -190,7 +190,7 @@ def test_every_metric_with_an_atlas(nextflow: Nextflow, tmp_path: Path, metric: 
     volume = open_volume(plain / "stack" / "brain.ome.zarr")
     template = SimpleITK.GetImageFromArray(np.asarray(volume.read(), np.float32))
     template.SetSpacing([um / 1000 for um in volume.spacing_um[::-1]])
-    path = nextflow.folder / "template.nrrd"
+    path = nextflow.folder / "template.nii.gz"
     if not path.exists():
         SimpleITK.WriteImage(template, str(path))
     words = (
