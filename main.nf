@@ -70,7 +70,9 @@ workflow {
         // channel: [ meta Map(id), shifts Path, slice config Path or empty List ]
         tables = plan.mosaics
             ? Channel.of(plan.tables)
-            : PREPROCESS.out.shifts.join(PREPROCESS.out.config, remainder: true).map { meta, shifts, config -> tuple(meta, shifts, config ?: []) }
+            : PREPROCESS.out.shifts.join(PREPROCESS.out.config, remainder: true).map { meta, shifts, config ->
+                tuple(meta, plan.file('shifts_xy') ?: shifts, plan.file('slice_config') ?: config ?: [])
+            }
         RECONSTRUCT(mosaics, tables, plan.reconstruction, plan.device, plan.values, [plan.file('atlas_template'), plan.file('atlas_annotation')], plan.file('manual_transforms_dir'))
         results = results.mix(RECONSTRUCT.out.published.map { folder, path -> tuple("reconstruct/${folder}".toString(), path) })
         volumes = RECONSTRUCT.out.volume

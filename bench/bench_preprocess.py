@@ -1,6 +1,6 @@
 """Preprocess: mosaics of raw tiles against the sequential read of the same files, memory, and scaling with threads.
 
-python -m bench.bench_preprocess [--quick] [--json results.json] [--repeat 3]
+python -m bench.bench_preprocess [--quick] [--json results.json] [--repeat 3] [--cases native]
 """
 
 from __future__ import annotations
@@ -53,9 +53,10 @@ def forget(folder: Path) -> None:
         os.close(handle)
 
 
-def read_all(folder: Path) -> float:
-    """Seconds to read every byte once, one file after the other."""
-    forget(folder)
+def read_all(folder: Path, *, cold: bool = True) -> float:
+    """Seconds to read every byte once, one file after the other, from the disk or from the system's cache."""
+    if cold:
+        forget(folder)
     buffer = memoryview(bytearray(_BLOCK))
     start = time.perf_counter()
     for path in sorted(folder.rglob("*.bin")):
@@ -66,7 +67,7 @@ def read_all(folder: Path) -> float:
 
 
 def write_all(folder: Path, size: int) -> float:
-    """Seconds to write and sync as many bytes into one file."""
+    """Seconds to write and sync so many bytes into one file."""
     block = np.random.default_rng(0).bytes(_BLOCK)
     path = folder / "written.tmp"
     start = time.perf_counter()
@@ -89,62 +90,80 @@ def run_step(folder: str, output: str, threads: int, words: list[str]) -> int:
     return sum(path.stat().st_size for path in Path(output).rglob("*") if path.is_file())
 
 
-def bench(shape: list[int], grid: list[int], repeat: int) -> list[dict[str, Any]]:
-    """Measure native and resampled mosaics with one thread and with all cores."""
+def bench(shape: list[int], grid: list[int], repeat: int, cases: list[str]) -> list[dict[str, Any]]:
+    """Measure native and resampled mosaics with one thread and with all cores, files on the disk and in the cache."""
     rows: list[dict[str, Any]] = []
     cores = len(os.sched_getaffinity(0))
     with tempfile.TemporaryDirectory(prefix="bench_preprocess_") as scratch:
-        raw = Path(scratch, "raw")
+        raw, out = Path(scratch, "raw"), Path(scratch, "out")
         prepare(str(raw), shape, grid)
         size = sum(path.stat().st_size for path in raw.rglob("*.bin"))
         tile_mb = 4e-6 * shape[0] * shape[1] * shape[2]
-        read_s, write_s = min(read_all(raw) for _ in range(repeat)), write_all(Path(scratch), size)
-        rows.append({"case": "sequential read", "threads": 1, "wall_s": read_s, "mb_per_s": size / read_s / 1e6})
-        rows.append({"case": "sequential write", "threads": 1, "wall_s": write_s, "mb_per_s": size / write_s / 1e6})
         idle = measure("bench.bench_preprocess:imports", {}, repeat)
         rows.append({"case": "start and imports", "threads": 1, "wall_s": idle.wall_s, "cpu_s": idle.cpu_s})
-        for case, words in (("native", []), ("10 um", ["--mosaic_resolution", "10"])):
-            for threads in sorted({1, cores}):
-                for sharding in (1, 2):
-                    options = {"folder": str(raw), "threads": threads}
-                    options["words"] = [*words, "--sharding_factor", str(sharding)]
-                    cost = fastest_run(raw, Path(scratch, "out"), options, repeat)
-                    shard_mb = tile_mb * sharding**2 * (1 if case == "native" else 1.36 * 9 / 1000)
-                    # Both sides between the same moments: the disk is shared with whatever else runs.
-                    read_s = min(read_s, read_all(raw))
-                    rows.append(
-                        {
-                            "case": f"{case}, shard {sharding}x{sharding}",
-                            "threads": threads,
-                            "wall_s": cost.wall_s,
-                            "cpu_s": cost.cpu_s,
-                            "cpu_s_per_gb": (cost.cpu_s - idle.cpu_s) / size * 1e9,
-                            "mb_per_s": size / cost.wall_s / 1e6,
-                            "of_read": read_s / cost.wall_s,
-                            "of_read_without_start": read_s / (cost.wall_s - idle.wall_s),
-                            "peak_mb": cost.peak_mb,
-                            "above_imports_mb": cost.peak_mb - idle.peak_mb,
-                            "limit_mb": 3 * tile_mb + shard_mb,
-                            "ratio": size / cost.result,
-                        }
-                    )
+        run_case(raw, out, {"threads": cores, "words": ["--sharding_factor", "1"]}, 1, cold=False)  # compiles
+        for case in cases:
+            words = ["--mosaic_resolution", "10"] if case.startswith("10") else []
+            for cold in (True, False):
+                for threads in sorted({1, cores}):
+                    for sharding in (1, 2) if cold and not words else (1,):
+                        options = {"threads": threads, "words": [*words, "--sharding_factor", str(sharding)]}
+                        cost, read_s, paired = run_case(raw, out, options, repeat, cold=cold)
+                        written = int(cost.result)
+                        write_s = write_all(Path(scratch), written)
+                        shard_mb = tile_mb * sharding**2 * (1.36 * 9 / 1000 if words else 1)
+                        limit_s = max(read_s, write_s, cost.cpu_s / threads)
+                        rows.append(
+                            {
+                                "case": f"{case}, shard {sharding}x{sharding}, {'disk' if cold else 'cache'}",
+                                "threads": threads,
+                                "wall_s": cost.wall_s,
+                                "cpu_s": cost.cpu_s,
+                                "cpu_s_per_gb": (cost.cpu_s - idle.cpu_s) / size * 1e9,
+                                "mb_per_s": size / cost.wall_s / 1e6,
+                                "read_mb_per_s": size / read_s / 1e6,
+                                "write_mb_per_s": written / write_s / 1e6,
+                                "of_read": read_s / cost.wall_s,
+                                "of_read_paired": paired,
+                                "of_read_without_start": read_s / (cost.wall_s - idle.wall_s),
+                                "of_limit": limit_s / cost.wall_s,
+                                "peak_mb": cost.peak_mb,
+                                "above_imports_mb": cost.peak_mb - idle.peak_mb,
+                                "allowed_mb": threads * (3 * tile_mb + shard_mb),
+                                "ratio": size / written,
+                            }
+                        )
     return rows
 
 
-def fastest_run(raw: Path, output: Path, options: dict[str, Any], repeat: int) -> Measurement:
-    """Measure the step from files that are not in the system's cache, nothing left to be written from before."""
-    runs = []
+def run_case(
+    raw: Path, output: Path, options: dict[str, Any], repeat: int, *, cold: bool
+) -> tuple[Measurement, float, float]:
+    """Measure the step; and the sequential read before each run, since the disk is shared with whatever else runs.
+
+    Returns the fastest run, the seconds of the fastest read, and the largest ratio of a read to the run after it.
+    """
+    runs, reads = [], []
     for _ in range(repeat):
         shutil.rmtree(output, ignore_errors=True)
-        forget(raw)
-        runs.append(measure("bench.bench_preprocess:run_step", {**options, "output": str(output)}, 1))
-    return min(runs, key=lambda run: run.wall_s)
+        read_all(raw, cold=cold)
+        reads.append(read_all(raw, cold=cold))
+        if cold:
+            forget(raw)
+        runs.append(
+            measure("bench.bench_preprocess:run_step", {**options, "folder": str(raw), "output": str(output)}, 1)
+        )
+    best = min(runs, key=lambda run: run.wall_s)
+    return best, min(reads), max(read / run.wall_s for read, run in zip(reads, runs, strict=True))
 
 
 def imports() -> None:
-    """Import what every step loads before its first read."""
+    """Load what the step needs before its first read: modules and machine code."""
     import linumpy_lib.acquisition.mosaic
     import linumpy_lib.io  # noqa: F401
+    from linumpy_lib.acquisition.native_tiles import load_kernels
+
+    load_kernels()
 
 
 def main() -> None:
@@ -152,11 +171,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="small tiles")
     parser.add_argument("--repeat", type=int, default=3)
+    parser.add_argument("--cases", nargs="+", default=["native", "10 um"], help="what to measure")
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
     # As in the pipeline: threads of the linear algebra under the step's own would only compete.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-    rows = bench([200, 128, 160] if options.quick else [300, 256, 280], [4, 5], options.repeat)
+    rows = bench([200, 128, 160] if options.quick else [300, 256, 280], [4, 5], options.repeat, options.cases)
     for row in rows:
         print(
             "  ".join(

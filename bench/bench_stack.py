@@ -29,6 +29,7 @@ def prepare(folder: str, slices: int, shape: list[int]) -> None:
     """Write slices on a common canvas: cells of tissue that go on from slice to slice, speckle, small motions."""
     from scipy import ndimage
 
+    from linumpy_lib.alignment.common_space import CHUNKS, CODEC
     from linumpy_lib.io import VolumeWriter
     from linumpy_lib.io.slice_frame import SliceFrame
 
@@ -57,7 +58,8 @@ def prepare(folder: str, slices: int, shape: list[int]) -> None:
             dtype="float32",
             spacing_um=SPACING_UM,
             levels=1,
-            codec="lz4-bitshuffle",
+            codec=CODEC,
+            chunks=CHUNKS,
             provenance={"slice": frame.as_json()},
         ) as writer:
             for region in writer.regions():

@@ -40,6 +40,11 @@ class FusionPlan {
         return group && !(group.reference == [channel]) ? group.reference as List<Integer> : []
     }
 
+    /** Name of the global mask that the views of a camera take. */
+    String globalMask(int camera) {
+        return (plan.global_masks as Map<String, String>)[camera as String]
+    }
+
     /** Pairs of corrected views: [meta Map(id, timepoint, folder), id of the first view, id of the second]. */
     List<List> pairs() {
         final there = plan.views.collect { Map view -> [view.timepoint, view.camera, view.channel] } as Set

@@ -188,8 +188,19 @@ class RunPlan {
 
     /** Files that parameters name, and the launch directory: all that is linked into tasks beside the input. */
     private List<String> pathProblems() {
-        final named = ['atlas_template', 'atlas_annotation', 'manual_transforms_dir', 'report_thresholds'].findAll { text(it) }
-        return (named.collect { String name -> SafePath.problem("--${name}", file(name) as Path) } + SafePath.launchProblem()).findAll()
+        final named = ['atlas_template', 'atlas_annotation', 'manual_transforms_dir', 'report_thresholds'] + (mosaics ? [] : ['shifts_xy', 'slice_config'])
+        return (named.findAll { text(it) }.collect { String name -> pathProblem(name) } + SafePath.launchProblem()).findAll()
+    }
+
+    private String pathProblem(String name) {
+        final path = file(name) as Path
+        if (name in ['shifts_xy', 'slice_config'] && !chain.contains('reconstruct')) {
+            return "--${name}: is read by reconstruct, which this run does not contain; leave it out".toString()
+        }
+        if (!Files.exists(path)) {
+            return "--${name}: '${text(name)}' does not exist; check the path".toString()
+        }
+        return SafePath.problem("--${name}", path)
     }
 
     private List<String> simulationProblems() {

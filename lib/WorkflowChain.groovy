@@ -9,9 +9,6 @@ class WorkflowChain {
         fusion: ['anisotropy'],
     ]
 
-    /** The workflows that this version runs. */
-    static final List<String> AVAILABLE = ['preprocess', 'reconstruct', 'anisotropy', 'fusion']
-
     final List<String> names
     final List<String> problems = []
 
@@ -31,9 +28,6 @@ class WorkflowChain {
         if (!problems) {
             checkOrder()
         }
-        if (!problems) {
-            checkAvailable()
-        }
     }
 
     boolean contains(String name) {
@@ -52,14 +46,6 @@ class WorkflowChain {
                 final remedy = followers ? "${pair[0]} is followed by ${followers.join(' or ')}" : "${pair[0]} is the last of a chain"
                 problems << "--workflow: '${pair[1]}' cannot follow '${pair[0]}'; ${remedy}".toString()
             }
-        }
-    }
-
-    private void checkAvailable() {
-        final absent = names - AVAILABLE
-        if (absent) {
-            problems << ("--workflow: ${absent.join(' and ')} ${absent.size() > 1 ? 'are' : 'is'} not available in this version; " +
-                "available: ${AVAILABLE.join(', ')}").toString()
         }
     }
 }

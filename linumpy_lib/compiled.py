@@ -10,44 +10,15 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import logging
-import os
-import platform
-import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
-from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
 
 import numba
 
-
-def _processor() -> str:
-    """Tell processors apart by what they can execute."""
-    parts = [platform.machine(), platform.processor()]
-    cpuinfo = Path("/proc/cpuinfo")
-    if cpuinfo.exists():
-        first = cpuinfo.read_text(encoding="utf-8", errors="replace").split("\n\n")[0].splitlines()
-        parts += [line for line in first if line.startswith(("model name", "flags", "Features", "CPU part"))]
-    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:12]
-
-
-@cache
-def _cache_folder() -> Path:
-    """Return a folder for machine code that this user may write to."""
-    home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    name = f"kernels-{_processor()}"
-    for base in (home / "linumpy-pipeline", Path(tempfile.gettempdir()) / f"linumpy-pipeline-{os.getuid()}"):
-        folder = base / name
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-        except OSError:
-            continue
-        if os.access(folder, os.W_OK):
-            return folder
-    return Path(tempfile.mkdtemp(prefix="linumpy-pipeline-kernels-"))
-
+from linumpy_lib.machine_code import cache_folder
 
 F = TypeVar("F", bound=Callable[..., Any])
 _OPTIONS = {"nogil": True, "error_model": "numpy", "boundscheck": False}
@@ -61,7 +32,7 @@ def _kept_for_this_processor() -> Iterator[str]:
     """Let functions that are decorated in here keep their machine code apart, unless the user chose a folder."""
     with _lock:
         chosen = numba.config.CACHE_DIR
-        folder = chosen or str(_cache_folder())
+        folder = chosen or str(cache_folder())
         numba.config.CACHE_DIR = folder
         try:
             yield folder

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import os
 import platform
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
@@ -20,6 +21,7 @@ import numpy as np
 import numpy.typing as npt
 
 from linumpy_lib.errors import DeviceError
+from linumpy_lib.kernel_cache import kernel_cache
 
 DeviceName = Literal["auto", "cpu", "cuda", "mps"]
 BorderMode = Literal["nearest", "constant"]
@@ -186,6 +188,8 @@ class _CudaDevice(Device):
     name = "cuda"
 
     def __init__(self) -> None:
+        # CuPy's own place is below the home folder; a container has none, and CuPy stops where it cannot write
+        os.environ.setdefault("CUPY_CACHE_DIR", str(kernel_cache() / "cupy"))
         self.xp = importlib.import_module("cupy")
         properties = self.xp.cuda.runtime.getDeviceProperties(self.xp.cuda.Device().id)
         memory_gib = properties["totalGlobalMem"] / 2**30

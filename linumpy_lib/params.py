@@ -315,8 +315,12 @@ class RunParameters(Parameters):
         bool, Field(description="Publish intermediate stores (simulated input, slabs) too")
     ] = False
     container: Annotated[
-        str, Field(description="Container image used by the profiles apptainer and docker (name or local file)")
-    ] = "linumpy-pipeline:0.1.0"
+        str,
+        Field(
+            description="Image of the container profiles, a name or a local file; empty takes what `make image` or "
+            "`make apptainer` built for this version (with the device cuda, the one for it)"
+        ),
+    ] = ""
     slurm_queue: Annotated[str, Field(description="Slurm partition of CPU tasks; empty is the cluster's default")] = ""
     slurm_account: Annotated[str, Field(description="Slurm account that is charged; empty is your default")] = ""
     slurm_gpu_queue: Annotated[str, Field(description="Slurm partition of GPU tasks; empty is slurm_queue")] = ""

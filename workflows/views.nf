@@ -22,11 +22,14 @@ workflow VIEWS {
         .map { meta, file, recording, fingerprint -> tuple(meta, file, recording, fingerprint, []) }
     CORRECT_VIEW(views, steps.correct_view)
 
+    // Orthogonal cameras see the sample in frames of their own: masks are joined for those that face each other.
     // channel: [ meta Map(id, the name of the mask), masks List of Path in the order of their names, fingerprints String ]
     masks = CORRECT_VIEW.out.mask
-        .toSortedList { one, other -> one[0].id <=> other[0].id }
-        .filter { found -> found }
-        .map { found -> tuple([id: 'global'], found*.last(), found.collect { item -> Fingerprint.of(item[1]) }.join(' ')) }
+        .combine(plans.map { _meta, plan -> plan })
+        .map { meta, mask, plan -> tuple(plan.globalMask(meta.camera), [meta.id, mask]) }
+        .groupTuple()
+        .map { name, found -> tuple(name, found.sort(false) { item -> item[0] }*.last()) }
+        .map { name, found -> tuple([id: name], found, found.collect { path -> Fingerprint.of(path) }.join(' ')) }
     JOIN_MASKS(masks, steps.join_masks)
 
     // channel: [ key List(timepoint, camera), channel Integer, store Path ]
@@ -48,8 +51,10 @@ workflow VIEWS {
     // channel: like views, with the global mask
     of_global = views
         .filter { mode == 3 }
-        .combine(JOIN_MASKS.out.mask.map { _meta, mask -> tuple(mask, Fingerprint.of(mask)) })
-        .map { meta, file, recording, fingerprint, _masks, mask, print -> tuple(meta, file, recording, "${fingerprint} ${print}".toString(), [mask]) }
+        .combine(plans.map { _meta, plan -> plan })
+        .map { meta, file, recording, fingerprint, _masks, plan -> tuple(plan.globalMask(meta.camera), meta, file, recording, fingerprint) }
+        .combine(JOIN_MASKS.out.mask.map { meta, mask -> tuple(meta.id, mask, Fingerprint.of(mask)) }, by: 0)
+        .map { _name, meta, file, recording, fingerprint, mask, print -> tuple(meta, file, recording, "${fingerprint} ${print}".toString(), [mask]) }
     CORRECT_MASKED_VIEW(of_groups.mix(of_global), steps.correct_view)
 
     // A view that takes a mask of others replaces the one with its own.

@@ -89,19 +89,27 @@ workflow VOLUME {
     // Real slices only: what was made from its neighbours tells nothing of where it lay.
     // channel: [ meta Map(id), folders List of Path ]
     folders = aligned.map { meta, _found -> tuple(meta, []) }
+    linked = folders
     if (wanted.apply_pairwise_transforms) {
-        // channel: [ meta Map(id, slice: the second, pair), fixed Path, moving Path, fingerprints ]
+        // channel: [ meta Map(id, slice: the second, pair, neighbours Boolean), fixed Path, moving Path, fingerprints ]
         pairs = aligned.flatMap { meta, found ->
             SliceStores.pairs(found).collect { name, fixed, moving ->
-                tuple([id: meta.id, slice: name, pair: name], fixed, moving, [fixed, moving].collect { path -> Fingerprint.of(path) }.join(' '))
+                tuple([id: meta.id, slice: name, pair: name, neighbours: true], fixed, moving, fingerprints([fixed, moving]))
             }
         }
-        REGISTER_PAIR(pairs, steps.register_pair)
+        // Slices with others between them: they keep errors of neighbours from adding up. Only where both show the same depths.
+        far = aligned.flatMap { meta, found ->
+            SliceStores.farPairs(found, wanted.stack_pair_reach as int).collect { name, fixed, moving ->
+                tuple([id: meta.id, slice: name, pair: name, neighbours: false], fixed, moving, fingerprints([fixed, moving]))
+            }
+        }
+        REGISTER_PAIR(pairs.mix(far), steps.register_pair)
         records = records.mix(
             REGISTER_PAIR.out.pair.mix(REGISTER_PAIR.out.metrics).map { _meta, file -> tuple('register_pairwise', file) }
         )
         pictures = pictures.mix(REGISTER_PAIR.out.preview.map { _meta, file -> tuple('previews/register_pairwise', file) })
-        folders = collected(REGISTER_PAIR.out.pair, aligned)
+        linked = collected(REGISTER_PAIR.out.pair, aligned)
+        folders = collected(REGISTER_PAIR.out.pair.filter { meta, _folder -> meta.neighbours }, aligned)
         if (wanted.analyze_rotation_drift || wanted.diagnostic_mode) {
             ANALYZE_ROTATION_DRIFT(withFingerprints(folders), steps.analyze_rotation_drift)
             drift = ANALYZE_ROTATION_DRIFT.out
@@ -177,7 +185,7 @@ workflow VOLUME {
 
     // channel: [ meta Map(id), stores List of Path by id, pair folders List of Path, slice config Path, fingerprints String ]
     ready = aligned
-        .join(folders)
+        .join(linked)
         .join(decided)
         .map { meta, found, registered, config ->
             tuple(meta, found, registered, config, fingerprints(found + registered))

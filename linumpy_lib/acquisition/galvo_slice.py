@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from linumpy_lib.acquisition.direct_reading import DirectReader
 from linumpy_lib.acquisition.galvo import find_band, find_return, log_brightness, shows_edge
-from linumpy_lib.acquisition.raw_tile import RawTile, frames
+from linumpy_lib.acquisition.raw_tile import RawTile, read_frames
 from linumpy_lib.acquisition.tile_image import camera_shift
 
 Array = npt.NDArray[Any]
 
 MAX_TILES = 9
 _BSCANS = 48
+_READINGS = 6
 
 
 @dataclass(frozen=True)
@@ -97,9 +100,23 @@ def sample_aip(tile: RawTile, bscans: int = _BSCANS, *, camera: bool = False) ->
     -------
     ndarray of float32, shape (n, nx + n_extra)
     """
-    rows = sorted({round(i) for i in np.linspace(0, tile.info.ny - 1, min(bscans, tile.info.ny))})
-    aip = np.concatenate([piece.mean(axis=2) for row in rows for _, piece in frames(tile, row, row + 1)])
+    reader = DirectReader(tile.info.frame_bytes * tile.repeats)
+    with ThreadPoolExecutor(_READINGS, thread_name_prefix="sample") as readers:
+        aip = np.stack(list(_averages(tile, bscans, reader, readers)))
     return np.roll(aip, -camera_shift(tile), axis=1) if camera else aip
+
+
+def _averages(tile: RawTile, bscans: int, reader: DirectReader, readers: ThreadPoolExecutor) -> Iterator[Array]:
+    """Start to read and average B-scans of a tile; the disk takes longer than the averages."""
+
+    def average(row: int) -> Array:
+        scan = read_frames(tile, reader, row * tile.repeats, tile.repeats)
+        scan = scan.view(np.float32).reshape(tile.repeats, *tile.info.frame_shape)
+        mean: Array = (scan[0] if tile.repeats == 1 else scan.mean(axis=0, dtype=np.float32)).mean(axis=1)
+        return mean
+
+    rows = sorted({round(i) for i in np.linspace(0, tile.info.ny - 1, min(bscans, tile.info.ny))})
+    return readers.map(average, rows)
 
 
 def decide(aips: Sequence[Array], width: int, threshold: float) -> GalvoDecision:
@@ -157,4 +174,10 @@ def examine_slice(tiles: Sequence[RawTile], threshold: float, *, camera: bool = 
         Undo the camera's late start first (legacy data).
     """
     chosen = sample_tiles(tiles)
-    return decide([sample_aip(tile, camera=camera) for tile in chosen], tiles[0].info.n_extra, threshold)
+    reader = DirectReader(max(tile.info.frame_bytes * tile.repeats for tile in chosen))
+    with ThreadPoolExecutor(_READINGS, thread_name_prefix="sample") as readers:
+        under_way = [_averages(tile, _BSCANS, reader, readers) for tile in chosen]
+        aips = [np.stack(list(averages)) for averages in under_way]
+    if camera:
+        aips = [np.roll(aip, -camera_shift(tile), axis=1) for aip, tile in zip(aips, chosen, strict=True)]
+    return decide(aips, tiles[0].info.n_extra, threshold)

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import math
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from linumpy_lib.acquisition.discovery import TileId
+from linumpy_lib.acquisition.native_tiles import Encoded, NativeTiles
+from linumpy_lib.acquisition.raw_tile import RawTile
 from linumpy_lib.acquisition.slice_tiles import SliceTiles
 from linumpy_lib.acquisition.stage import StageAxes, infer_axes
 from linumpy_lib.acquisition.tile_encoder import EncodedTile, TileEncoder
@@ -135,8 +137,8 @@ def write_mosaic(
 ) -> None:
     """Write a mosaic.
 
-    Tiles are encoded where they are read, so no shard is ever in memory: each thread holds the B-scans of one row of
-    chunks and the encoded chunks of one tile; when voxels are resampled, one tile whose depth is resampled already.
+    Tiles are encoded where they are read, so no shard is ever in memory: each thread holds two rows of chunks, raw and
+    encoded; where voxels are resampled or turned, one tile whose depth is resampled already.
 
     Parameters
     ----------
@@ -164,61 +166,66 @@ def write_mosaic(
 
     raw_tiles = {plan.source.place(tile): raw for tile, raw in plan.source.tiles.items()}
     checksums: dict[tuple[int, int], int] = {}
-    workers = threads if plan.native else min(threads, _WHOLE_TILES)
-    with (
-        VolumeWriter(
-            path,
-            shape=plan.grid.shape,
-            dtype=np.float32,
-            spacing_um=plan.spacing_um,
-            levels=1,
-            chunks=plan.chunks,
-            shards=plan.shards,
-            codec=MOSAIC_CODEC,
-            provenance={**provenance, KEY: plan.grid.as_json()},
-            threads=1,
-        ) as writer,
-        ThreadPoolExecutor(workers, thread_name_prefix="tile") as pool,
-    ):
+    with VolumeWriter(
+        path,
+        shape=plan.grid.shape,
+        dtype=np.float32,
+        spacing_um=plan.spacing_um,
+        levels=1,
+        chunks=plan.chunks,
+        shards=plan.shards,
+        codec=MOSAIC_CODEC,
+        provenance={**provenance, KEY: plan.grid.as_json()},
+        threads=1,
+    ) as writer:
         regions = list(writer.regions())
-        order = [place for region in regions for place in _places(plan.grid, region)]
-        encoder = TileEncoder(
-            plan.source.info,
-            plan.fixes,
-            (plan.raw_spacing_um, plan.spacing_um),
-            plan.grid,
-            writer.plans[0],
-            device,
-        )
-        # Ahead of the tiles that are encoded, the disk works on the next ones; they wait in the system's cache.
-        ahead = {place: raw_tiles.get(later) for place, later in zip(order, order[workers:], strict=False)}
-        waiting: deque[tuple[tuple[int, int], Future[EncodedTile]]] = deque()
-        queue = iter(order)
+        tiles = [(place, raw_tiles.get(place)) for region in regions for place in _places(plan.grid, region)]
+        if plan.native and not (plan.fixes.rotate or plan.fixes.camera):
+            native = NativeTiles(plan.grid, writer.plans[0], plan.fixes.galvo_shift_px, threads)
+            source = native.encode(tiles)
+        else:
+            spacing = (plan.raw_spacing_um, plan.spacing_um)
+            encoder = TileEncoder(plan.source.info, plan.fixes, spacing, plan.grid, writer.plans[0], device)
+            # Whole tiles are in memory here.
+            source = _whole_tiles(encoder, tiles, min(threads, _WHOLE_TILES))
 
-        def submit(count: int) -> None:
-            for place in islice(queue, count):
-                waiting.append((place, pool.submit(encoder, place, raw_tiles.get(place), ahead.get(place))))
-
-        def encoded(count: int) -> Iterator[EncodedBox]:
-            for _ in range(count):
-                place, future = waiting.popleft()
-                tile = future.result()
-                submit(1)
-                if tile.checksum is not None:
-                    checksums[place] = tile.checksum
+        def boxes(count: int) -> Iterator[EncodedBox]:
+            for place, box, checksum in source:
+                yield box
+                if checksum is not None:
+                    checksums[place] = checksum
                     if advance is not None:
                         advance()
-                yield from tile.boxes
+                count -= box.n_bytes
+                if count == 0:
+                    return
 
-        submit(workers + 1)
-        try:
+        with contextlib.closing(source):
             for region in regions:
-                writer.write_encoded(region, encoded(len(list(_places(plan.grid, region)))))
-        finally:
-            for _, future in waiting:
-                future.cancel()
+                writer.write_encoded(region, boxes(4 * math.prod(b.stop - b.start for b in region)))
         digest = _digest(plan.source, {tile: checksums[plan.source.place(tile)] for tile in plan.source.tiles})
         writer.provenance["inputs"] = {**writer.provenance.get("inputs", {}), "tiles": digest}
+
+
+def _whole_tiles(
+    encoder: TileEncoder, tiles: Sequence[tuple[tuple[int, int], RawTile | None]], workers: int
+) -> Generator[Encoded]:
+    """Encode tiles one by one, as many at a time as there are workers."""
+    waiting: deque[tuple[tuple[int, int], Future[EncodedTile]]] = deque()
+    with ThreadPoolExecutor(workers, thread_name_prefix="tile") as pool:
+        try:
+            for k in range(len(tiles) + workers):
+                if k < len(tiles):
+                    # The disk works on later tiles meanwhile; they wait in the system's cache.
+                    following = tiles[k + workers][1] if k + workers < len(tiles) else None
+                    waiting.append((tiles[k][0], pool.submit(encoder, *tiles[k], following)))
+                if k >= workers:
+                    place, future = waiting.popleft()
+                    tile = future.result()
+                    for n, box in enumerate(tile.boxes, 1):
+                        yield place, box, tile.checksum if n == len(tile.boxes) else None
+        finally:
+            pool.shutdown(wait=True, cancel_futures=True)
 
 
 def _places(grid: MosaicGrid, region: tuple[slice, ...]) -> Iterator[tuple[int, int]]:

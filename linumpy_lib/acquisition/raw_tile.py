@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from linumpy_lib.acquisition.direct_reading import DirectReader
 from linumpy_lib.acquisition.tile_info import TileInfo, read_tile_info
 from linumpy_lib.errors import InputError
 
@@ -181,3 +182,39 @@ def _read_bytes(path: Path, start: int, size: int) -> bytes:
     finally:
         os.close(handle)
     return data
+
+
+def read_frames(tile: RawTile, reader: DirectReader, first: int, count: int) -> Array:
+    """Read B-scans by their number on disk, past the system's cache.
+
+    Parameters
+    ----------
+    tile : RawTile
+        Tile to read.
+    reader : DirectReader
+        Who reads; for pieces as large as the B-scans.
+    first, count : int
+        Which B-scans; repeats count.
+
+    Returns
+    -------
+    ndarray of uint8
+        Their bytes, valid until the calling thread reads again.
+
+    Raises
+    ------
+    InputError
+        If a file changed or cannot be read.
+    """
+    size = tile.info.frame_bytes
+    found = []
+    offset = 0
+    for path, number in tile.files:
+        begin, end = max(first, offset), min(first + count, offset + number)
+        if begin < end:
+            piece = reader.read(path, (begin - offset) * size, (end - begin) * size)
+            if end - begin == count:
+                return piece
+            found.append(piece.copy())
+        offset += number
+    return np.concatenate(found)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -11,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from linumpy_lib.acquisition.raw_tile import Checksum, RawTile, prefetch
-from linumpy_lib.acquisition.tile_image import TileFixes, read_chunks, read_tile, tile_shape
+from linumpy_lib.acquisition.tile_image import TileFixes, read_tile, tile_shape
 from linumpy_lib.acquisition.tile_info import TileInfo
 from linumpy_lib.io.encoded import EncodedBox, chunk_parts, encode_box, encode_parts
 from linumpy_lib.io.layout import LevelPlan
@@ -74,7 +73,6 @@ class TileEncoder:
         self.shape = tile_shape(info, fixes)
         self.depth: Array | None = None
         self.matrices: list[Any] = []
-        self._own = threading.local()
         if spacing_um[0] != spacing_um[1]:
             pairs = zip(self.shape, *spacing_um, strict=True)
             matrices = [resampling_matrix(n, spacing, target) for n, spacing, target in pairs]
@@ -97,11 +95,7 @@ class TileEncoder:
         if raw is None:
             return EncodedTile(tuple(self._black(place)), None)
         checksum = Checksum()
-        if self.matrices or self.fixes.rotate or self.fixes.camera:
-            box = self.grid.box(*place)
-            boxes = [encode_box(self.level, MOSAIC_CODEC, box, self._whole(raw, checksum))]
-        else:
-            boxes = list(self._streamed(place, raw, checksum))
+        boxes = [encode_box(self.level, MOSAIC_CODEC, self.grid.box(*place), self._whole(raw, checksum))]
         return EncodedTile(tuple(boxes), checksum.value)
 
     def _rows(self, place: tuple[int, int]) -> Iterator[tuple[int, int, tuple[slice, slice, slice]]]:
@@ -111,19 +105,6 @@ class TileEncoder:
         for start in range(0, ny, step):
             stop = min(start + step, ny)
             yield start, stop, (zs, slice(ys.start + start, ys.start + stop), xs)
-
-    def _parts(self, box: tuple[slice, slice, slice]) -> Array:
-        """Return the chunks of the calling thread; what lies beyond the volume's edge stays zero."""
-        parts: Array | None = getattr(self._own, "parts", None)
-        if parts is None:
-            parts = self._own.parts = chunk_parts(self.level, box)
-        return parts
-
-    def _streamed(self, place: tuple[int, int], raw: RawTile, checksum: Checksum) -> Iterator[EncodedBox]:
-        for start, stop, box in self._rows(place):
-            parts = self._parts(box)
-            span = read_chunks(raw, parts, start, stop, self.fixes.galvo_shift_px, checksum)
-            yield encode_parts(self.level, MOSAIC_CODEC, box, parts, span)
 
     def _black(self, place: tuple[int, int]) -> Iterator[EncodedBox]:
         for _, _, box in self._rows(place):

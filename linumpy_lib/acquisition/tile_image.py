@@ -1,4 +1,4 @@
-"""The image of one raw tile: galvo return cut off, legacy corrections, into an array or straight into chunks."""
+"""The image of one raw tile: galvo return cut off, legacy corrections, into an array."""
 
 from __future__ import annotations
 
@@ -37,6 +37,14 @@ def runs(tile: RawTile, shift: int) -> tuple[tuple[slice, slice], ...]:
     return tuple(pair for pair in pairs if pair[0].start < pair[0].stop)
 
 
+def not_finite(tile: RawTile, first: int, count: int) -> InputError:
+    """Say which B-scans of a tile hold NaN or infinite values."""
+    return InputError(
+        f"{tile.folder}: B-scans {first} to {first + count - 1} hold NaN or infinite values; copy the "
+        "tile again, or remove its folder to mark a hole"
+    )
+
+
 def finite_span(tile: RawTile, first: int, piece: Array, pairs: tuple[tuple[slice, slice], ...]) -> tuple[float, float]:
     """Smallest and largest value of the A-lines of B-scans that are stored.
 
@@ -60,10 +68,7 @@ def finite_span(tile: RawTile, first: int, piece: Array, pairs: tuple[tuple[slic
     low = float(np.min([piece[:, file].min() for _, file in pairs]))
     high = float(np.max([piece[:, file].max() for _, file in pairs]))
     if not (np.isfinite(low) and np.isfinite(high)):
-        raise InputError(
-            f"{tile.folder}: B-scans {first} to {first + len(piece) - 1} hold NaN or infinite values; copy the "
-            "tile again, or remove its folder to mark a hole"
-        )
+        raise not_finite(tile, first, len(piece))
     return low, high
 
 
@@ -98,55 +103,6 @@ def read_into(
         target = out[:, first : first + len(piece)]
         for image, file in pairs:
             target[:, :, image] = piece[:, file].transpose(2, 0, 1)
-
-
-def read_chunks(
-    tile: RawTile, parts: Array, start: int, stop: int, shift: int, checksum: Checksum
-) -> tuple[float, float]:
-    """Read some of a tile's B-scans straight into the chunks of a store.
-
-    Parameters
-    ----------
-    tile : RawTile
-        Tile to read.
-    parts : ndarray of float32, shape (kz, 1, kx, cz, cy, cx)
-        Chunks of the whole depth and width; row 0 of a chunk is B-scan `start`.
-    start, stop : int
-        Range of B-scans.
-    shift : int
-        A-lines to roll by, see `runs`.
-    checksum : Checksum
-        Receives the bytes as they lie on disk.
-
-    Returns
-    -------
-    (float, float)
-        Smallest and largest value.
-
-    Raises
-    ------
-    InputError
-        If the tile cannot be read or holds NaN or infinite values.
-    """
-    (kz, _, kx), (cz, _, cx) = parts.shape[:3], parts.shape[3:]
-    low, high = np.inf, -np.inf
-    boxes = []
-    pairs = runs(tile, shift)
-    for image, file in pairs:
-        for i, j in np.ndindex(kz, kx):
-            begin, end = max(image.start, j * cx), min(image.stop, (j + 1) * cx)
-            if begin < end:
-                depth = slice(i * cz, min((i + 1) * cz, tile.info.nz))
-                source = slice(begin - image.start + file.start, end - image.start + file.start)
-                target = parts[i, 0, j, : depth.stop - depth.start, :, begin - j * cx : end - j * cx]
-                boxes.append((target, source, depth))
-    for first, piece in frames(tile, start, stop, checksum):
-        span = finite_span(tile, first, piece, pairs)
-        low, high = min(low, span[0]), max(high, span[1])
-        rows = slice(first - start, first - start + len(piece))
-        for target, source, depth in boxes:
-            target[:, rows] = piece[:, source, depth].transpose(2, 0, 1)
-    return low, high
 
 
 def camera_shift(tile: RawTile) -> int:

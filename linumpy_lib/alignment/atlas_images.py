@@ -86,7 +86,8 @@ def known_template(given: Volume | None, resolution_um: int, orientation: str) -
             volume = replace(volume, spacing_um=(float(digits),) * 3)
     if volume.spacing_um is None:
         raise InputError(
-            f"{volume.name}: does not tell its voxel size in a unit of length; convert it to a file that does"
+            f"{volume.name}: does not tell its voxel size in a unit of length; write 'space units' into the header "
+            "of a NRRD file, or give the template as NIfTI or OME-Zarr"
         )
     return volume, Orientation.parse(orientation or (ALLEN_ORIENTATION if allen else "SAR"))
 

@@ -19,6 +19,8 @@ from linumpy_lib.io.slice_frame import SliceFrame
 Array = npt.NDArray[Any]
 
 CODEC = "lz4-bitshuffle"
+CHUNKS = (64, 32, 32)
+"""Small along y and x: turned slices are read in boxes that cut chunks at every side."""
 
 
 @dataclass(frozen=True)
@@ -156,6 +158,7 @@ def write_on_canvas(
         spacing_um=volume.require_spacing(),
         levels=1,
         codec=CODEC,
+        chunks=CHUNKS,
         threads=threads,
         provenance={**provenance, "slice": frame.as_json()},
         inputs=[] if volume.path is None else [volume.path],

@@ -12,6 +12,9 @@ Floats = npt.NDArray[np.float64]
 
 _ROUNDS = 8
 _TUNING = 3.0
+# Contradictions that tell the noise, at least; and how far from what is expected it may be.
+_TELLING = 8
+_TIMES = 10.0
 
 
 @dataclass(frozen=True)
@@ -32,7 +35,8 @@ def solve_line(
     Minimises ``sum w r^2 / noise^2 + sum x^2 / spread^2`` (r: residual of a difference), with weights that fall for
     residuals far beyond the rest (Cauchy). The second term keeps what the differences leave open, and sums of their
     errors, from running off; its spread is that of the solution without it, so that it never outweighs what was
-    measured.
+    measured. Where there are more differences than values, their contradictions tell how exact they are, and ``noise``
+    is only what is expected of them.
 
     Parameters
     ----------
@@ -41,7 +45,7 @@ def solve_line(
     differences : sequence of Difference
         What was measured; members without one stay at 0.
     noise : float
-        Standard deviation of a difference of weight 1.
+        Standard deviation of a difference of weight 1, as long as contradictions do not tell another.
     least_spread : float
         Spread of the values that is believed in any case.
     fixed_spread : bool
@@ -62,14 +66,14 @@ def solve_line(
     first = np.array([d.first for d in used])
     second = np.array([d.second for d in used])
     value = np.array([d.value for d in used])
-    weight = np.array([d.weight for d in used]) / noise**2
+    weight = np.array([d.weight for d in used])
     touched = np.zeros(count, bool)
     touched[first] = touched[second] = True
 
     def solve(factor: Floats, spread: float) -> Floats:
         matrix = np.zeros((count, count))
         right = np.zeros(count)
-        w = weight * factor
+        w = weight * factor / noise**2
         np.add.at(matrix, (first, first), w)
         np.add.at(matrix, (second, second), w)
         np.add.at(matrix, (first, second), -w)
@@ -90,4 +94,12 @@ def solve_line(
         if step == _ROUNDS // 2 and not fixed_spread:
             inner = x[touched]
             spread = max(least_spread, float(np.sqrt(np.mean((inner - np.median(inner)) ** 2))))
+            noise = _noise(noise, float((weight * factor * residual**2).sum()), len(used) - len(inner) + 1)
     return solve(factor, spread)
+
+
+def _noise(expected: float, squares: float, telling: int) -> float:
+    """Return the noise that weighted squares of `telling` independent contradictions show."""
+    if telling < _TELLING:
+        return expected
+    return float(np.clip(np.sqrt(squares / telling), expected / _TIMES, expected * _TIMES))

@@ -51,6 +51,8 @@ class PairRecord:
         ``automated``, ``manual`` or ``manual_refined``.
     translation_px : float or None
         Length of the translation beyond the canvas positions; None if the figures do not tell it.
+    overlaps : bool
+        Whether the slices share a depth.
     """
 
     fixed_id: int
@@ -65,6 +67,7 @@ class PairRecord:
     depth_found: bool = True
     source: str = "automated"
     translation_px: float | None = None
+    overlaps: bool = True
 
 
 def reliability(result: PairResult) -> Literal["ok", "warning", "error"]:
@@ -178,6 +181,7 @@ def read_pair(folder: Path) -> PairRecord:
         bool(_number(path, values, "depth_found", 1.0)),
         source,
         _number(path, values, "translation_magnitude", None),
+        bool(_number(path, values, "overlaps", 1.0)),
     )
 
 

@@ -122,7 +122,7 @@ def _judged(record: PairRecord, change: Rigid, rules: LinkRules, *, excluded: bo
 
 
 def chosen_records(
-    records: Sequence[PairRecord], manual: Sequence[PairRecord], ids: Sequence[int]
+    records: Sequence[PairRecord], manual: Sequence[PairRecord], ids: Sequence[int], reach: int = 2
 ) -> tuple[list[PairRecord], list[str]]:
     """Put manual pairs in the place of automated ones, and leave out pairs of slices that are not there.
 
@@ -132,6 +132,9 @@ def chosen_records(
         Automated and manual registrations; a fixed id of -1 is the slice before.
     ids : sequence of int
         Slices of the stack, ascending.
+    reach : int
+        Places in the stack that the slices of a pair may be apart. Pairs of slices that are no neighbours and share no
+        plane are left out too: what lies between was compared by nobody, and neighbours tell more.
 
     Returns
     -------
@@ -140,6 +143,7 @@ def chosen_records(
         What was left out.
     """
     before: Mapping[int, int] = dict(zip(ids[1:], ids[:-1], strict=True))
+    place = {slice_id: k for k, slice_id in enumerate(ids)}
     kept: list[PairRecord] = []
     lost: list[PairRecord] = []
     placed_by_hand = {record.moving_id for record in manual}
@@ -151,7 +155,11 @@ def chosen_records(
             lost.append(record)
         elif moving in placed_by_hand and not record.source.startswith("manual"):
             continue
-        else:
+        elif (
+            record.source.startswith("manual")
+            or (apart := place[moving] - place[record.fixed_id]) == 1
+            or (apart <= reach and record.overlaps)
+        ):
             kept.append(record)
     notes = []
     if lost:

@@ -15,7 +15,7 @@ from linumpy_lib.alignment.rigid import Rigid
 
 Floats = npt.NDArray[np.float64]
 
-TRANSLATION_NOISE_PX = 0.15
+TRANSLATION_NOISE_PX = 0.1
 ROTATION_NOISE_DEG = 0.05
 _LEAST_SPREAD_PX = 0.5
 _LEAST_SPREAD_DEG = 0.1

@@ -102,7 +102,9 @@ def links(
     if manual is not None and not by_hand:
         raise InputError(f"{manual}: holds no folder of a pair (slice_z<id>/transform.tfm and its figures); correct it")
     by_hand = [one if one.source.startswith("manual") else replace(one, source="manual") for one in by_hand]
-    records, notes = chosen_records([read_pair(path) for path in pair_folders(pairs or [])], by_hand, list(facts))
+    records, notes = chosen_records(
+        [read_pair(path) for path in pair_folders(pairs or [])], by_hand, list(facts), parameters.stack_pair_reach
+    )
     links = []
     for record in records:
         fixed, moving = facts[record.fixed_id], facts[record.moving_id]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +19,7 @@ from linumpy_lib.fusion.transform import sampled
 
 Floats = npt.NDArray[np.float32]
 Region = tuple[slice, ...]
+Reader = Callable[[tuple[slice, slice, slice]], npt.NDArray[Any]]
 _MODEL_SIDE = 512
 _MODEL_PLANES = 64
 
@@ -39,6 +42,10 @@ class FusedView:
         Shape of both views (z, y, x).
     dtype : dtype
         That of the reference.
+    readers : pair of callable
+        Give the voxels of a box of the first and the second view.
+    backgrounds : (float, float)
+        Levels that are subtracted from them.
     quality : Quality or None
         What quality weighting measured.
     """
@@ -56,8 +63,8 @@ class FusedView:
             raise InputError(
                 f"{record.name}: the registration was refused ({record.refused}); there is nothing to fuse"
             )
-        self._readers = reference, moving
-        self.moving = moving
+        self.readers: tuple[Reader, Reader] = reference, moving
+        self.backgrounds = record.backgrounds
         self._record = record
         self._choices = choices
         self._threads = threads
@@ -90,11 +97,13 @@ class FusedView:
         self, box: tuple[slice, slice, slice]
     ) -> tuple[Floats, Floats, npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:
         """Read both views of a box, moved onto each other, without background; and where each holds no value."""
-        first = np.asarray(self._readers[0](box), np.float32)
-        second, valid = sampled(self._readers[1], self.shape, self._record.transform, box)
+        first = np.asarray(self.readers[0](box), np.float32)
+        second, valid = sampled(self.readers[1], self.shape, self._record.transform, box)
+        # A cubic spline swings beyond the values at steep edges; nothing brighter or darker than was seen is made.
+        np.clip(second, *self._record.ranges[1], out=second)
         # Segmented views are 0 where there is no foreground, which is not a measurement.
         missing = first == 0, ~valid | (second <= 0)
-        one, two = (v - np.float32(b) for v, b in zip((first, second), self._record.backgrounds, strict=True))
+        one, two = (v - np.float32(b) for v, b in zip((first, second), self.backgrounds, strict=True))
         return one, two, missing[0], missing[1]
 
     def _model(self) -> Quality:
@@ -106,8 +115,8 @@ class FusedView:
             one, two, gone, away = self.pair((slice(int(k), int(k) + 1), inner[0], inner[1]))
             first.append(np.where(gone, 0, one)[0])
             second.append(np.where(away, 0, two)[0])
-            seen = np.asarray(self._readers[1]((slice(int(k), int(k) + 1), inner[0], inner[1])), np.float32)[0]
-            raw.append(np.where(seen > 0, seen - self._record.backgrounds[1], 0))
+            seen = np.asarray(self.readers[1]((slice(int(k), int(k) + 1), inner[0], inner[1])), np.float32)[0]
+            raw.append(np.where(seen > 0, seen - self.backgrounds[1], 0))
         one, two = np.stack(first), np.stack(second)
         noise = estimate_noise(one), estimate_noise(np.stack(raw))
         few = estimate_quality(one, two, first_is_low=self._choices.first_is_low, noise=noise)
@@ -116,8 +125,22 @@ class FusedView:
         ratio = few.log_ratio[0] / max(step, 1e-9), few.log_ratio[1]
         return Quality(noise, ratio, few.blur_slope / max(step, 1e-9), few.first_is_low, z)
 
+    def with_readers(self, first: Reader, second: Reader) -> FusedView:
+        """Return this view, fused from other voxels in the same way."""
+        other = copy.copy(self)
+        other.readers = first, second
+        return other
+
     def read(self, region: Region) -> npt.NDArray[Any]:
         """Return a region of the fused view."""
+        fused, low, high = self._computed(region)
+        return as_dtype(fused, self.dtype, min(low, 0.0), high)
+
+    def joined(self, region: Region) -> Floats:
+        """Return a region of the fused view before it is rounded to the data type."""
+        return self._computed(region)[0]
+
+    def _computed(self, region: Region) -> tuple[Floats, float, float]:
         box = (region[0], region[1], region[2])
         method = self._choices.method
         if method == "quality_weighted":
@@ -134,7 +157,7 @@ class FusedView:
             fused[gone & away] = 0
             if method == "wavelet":
                 fused = fused[:, region[1], region[2]]
-        return as_dtype(fused, self.dtype, min(low, 0.0), high)
+        return fused, low, high
 
     def _joined(self, one: Floats, two: Floats, box: tuple[slice, slice, slice]) -> Floats:
         if self._choices.method == "average":
@@ -167,12 +190,19 @@ class FusedView:
             self.quality,
             start=(wide[0].start, wide[1].start, wide[2].start),
             missing=(gone, away),
+            limits=self._limits(),
             threads=self._threads,
         )
         fused[gone & away] = 0
         inner = tuple(slice(s.start - w.start, s.stop - w.start) for s, w in zip(box, wide, strict=True))
         part = np.maximum(fused[inner], 0)
         return part, 0.0, float(part.max()) if part.size else 0.0
+
+    def _limits(self) -> tuple[tuple[float, float], tuple[float, float]]:
+        """Range of both views without their background."""
+        (a, b), (c, d) = self._record.ranges
+        one, two = self.backgrounds
+        return (a - one, b - one), (c - two, d - two)
 
 
 def _smallest(*values: Any) -> float:

@@ -15,16 +15,21 @@ _PLANES = 96
 _SIDE = 320
 
 
+def preview_planes(depth: int) -> npt.NDArray[np.int64]:
+    """Return the planes that stand for a view in previews."""
+    return np.unique(np.linspace(0, depth - 1, min(depth, _PLANES)).round().astype(np.int64))
+
+
 def preview_views(source: FusedView, fused: Volume) -> tuple[Floats, Floats, Floats, Floats]:
     """Return first view, second view before and after its motion, and the fused view, thinned out to preview size."""
     z, y, x = source.shape
-    planes = np.unique(np.linspace(0, z - 1, min(z, _PLANES)).round().astype(int))
+    planes = preview_planes(z)
     steps = [max(1, n // _SIDE) for n in (y, x)]
     parts: list[list[Floats]] = [[], [], [], []]
     for k in planes:
         box = (slice(int(k), int(k) + 1), slice(0, y), slice(0, x))
         one, two, gone, away = source.pair(box)
-        before = np.asarray(source.moving(box), np.float32)
+        before = np.asarray(source.readers[1](box), np.float32)
         images = np.where(gone, 0, one), before, np.where(away, 0, two), np.asarray(fused.read(box), np.float32)
         for part, image in zip(parts, images, strict=True):
             part.append(np.maximum(image[0, :: steps[0], :: steps[1]], 0).astype(np.float32))

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import math
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -16,6 +18,8 @@ from linumpy_lib.fusion.transform import Box, Transform
 from linumpy_lib.io.volume import Volume
 
 FORMAT = "linumpy-registration"
+Range = tuple[float, float]
+ANY_VALUE: Range = (0.0, 65535.0)
 _NAME = re.compile(r"SPM(\d+)_TM(\d+)(?:_ANG(\d+))?((?:_CM\d+)+)((?:_CHN\d+)+)")
 
 
@@ -136,6 +140,8 @@ class PairRecord:
         Why the registration must not be used; empty if it may.
     source : str
         ``estimated``, ``smoothed`` or ``interpolated``.
+    ranges : pair of (float, float)
+        Smallest and largest value of reference and moving view; what is interpolated between voxels is kept within.
     """
 
     name: str
@@ -148,6 +154,7 @@ class PairRecord:
     figures: dict[str, Any]
     refused: str = ""
     source: str = "estimated"
+    ranges: tuple[Range, Range] = (ANY_VALUE, ANY_VALUE)
 
     def write(self, path: Path) -> None:
         """Write as JSON."""
@@ -164,6 +171,7 @@ class PairRecord:
             "figures": self.figures,
             "refused": self.refused,
             "source": self.source,
+            "ranges": [list(pair) for pair in self.ranges],
         }
         path.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
 
@@ -194,4 +202,28 @@ def read_record(path: Path) -> PairRecord:
         data["figures"],
         data["refused"],
         data["source"],
+        _ranges(data.get("ranges")),
     )
+
+
+def _ranges(found: Any) -> tuple[Range, Range]:
+    """Ranges of a record; records of older versions have none."""
+    if not found:
+        return ANY_VALUE, ANY_VALUE
+    (a, b), (c, d) = found
+    return (float(a), float(b)), (float(c), float(d))
+
+
+class WatchedReader:
+    """Reads boxes of a view, and remembers the smallest and largest value that came by."""
+
+    def __init__(self, read: Callable[[Box], npt.NDArray[Any]]) -> None:
+        self._read = read
+        self.low, self.high = math.inf, -math.inf
+
+    def __call__(self, box: Box) -> npt.NDArray[Any]:
+        """Read a box (z, y, x)."""
+        values = self._read(box)
+        if values.size:
+            self.low, self.high = min(self.low, float(values.min())), max(self.high, float(values.max()))
+        return values

@@ -18,8 +18,6 @@ from linumpy_lib.fusion.parameters.selection import SelectionParameters
 from linumpy_lib.fusion.recording_plan import RecordingPlan, plan_recording
 from linumpy_lib.params import Parameters, flags
 
-GLOBAL_MASK = "global"
-
 
 def assigned(parameters: Parameters) -> list[str]:
     """Return the words ``--name=value`` of a parameter object; values may begin with a minus."""
@@ -80,27 +78,29 @@ class IsoviewProcessor:
             Stores of the corrected views, or of the masks with segment_mode 2.
         """
         mode = self.config.segment_mode
-        if mode in (2, 3) and not (mode == 3 and self.global_mask.is_dir()):
-            self.make_global_mask()
-        if mode == 2:
-            return [self.global_mask]
+        if mode == 2 or (mode == 3 and not all(self.global_mask(frame[0]).is_dir() for frame in self.plan.frames)):
+            masks = self.make_global_mask()
+            if mode == 2:
+                return masks
         return [path for timepoint in self.timepoints for path in self.process_timepoint(timepoint)]
 
-    @property
-    def global_mask(self) -> Path:
-        """Store of the global mask."""
-        return self.config.global_mask_dir / f"{GLOBAL_MASK}_mask.ome.zarr"
+    def global_mask(self, camera: int) -> Path:
+        """Store of the global mask of a camera and the ones that face it."""
+        return self.config.global_mask_dir / f"{self.plan.global_mask(camera)}_mask.ome.zarr"
 
-    def make_global_mask(self) -> Path:
-        """Join the masks of all views into the global one."""
+    def make_global_mask(self) -> list[Path]:
+        """Join the masks of all views into the global one; one for each axis that cameras look along."""
         from linumpy_lib.cli import execute
         from linumpy_lib.fusion.steps.join_masks import STEP
 
         folder = self.config.global_mask_dir
-        masks = [self._correct(view, folder / "single", mode=2)[0] for view in self.plan.views]
-        execute(STEP, ["--masks", *map(str, masks), "--output", str(folder), "--name", GLOBAL_MASK, *self._place()])
-        shutil.rmtree(folder / "single")
-        return self.global_mask
+        for frame in self.plan.frames:
+            views = [view for view in self.plan.views if view.camera in frame]
+            masks = [self._correct(view, folder / "single", mode=2)[0] for view in views]
+            name = self.plan.global_mask(frame[0])
+            execute(STEP, ["--masks", *map(str, masks), "--output", str(folder), "--name", name, *self._place()])
+            shutil.rmtree(folder / "single")
+        return [self.global_mask(frame[0]) for frame in self.plan.frames]
 
     def process_timepoint(self, timepoint: int) -> list[Path]:
         """Correct all views of one time point, into ``<output_dir>/TM000000``.
@@ -115,9 +115,11 @@ class IsoviewProcessor:
             raise InputError(f"{self.config.input_dir}: has no time point {timepoint}; there are {self.timepoints}")
         folder = self.config.output_dir / f"TM{timepoint:06d}"
         if self.config.segment_mode == 3:
-            if not self.global_mask.is_dir():
-                raise InputError(f"{self.global_mask}: is not there; call make_global_mask or process first")
-            results = [self._correct(view, folder, masks=[self.global_mask])[0] for view in views]
+            masks = [self.global_mask(view.camera) for view in views]
+            absent = [mask for mask in masks if not mask.is_dir()]
+            if absent:
+                raise InputError(f"{absent[0]}: is not there; call make_global_mask or process first")
+            results = [self._correct(view, folder, masks=[m])[0] for view, m in zip(views, masks, strict=True)]
         elif self.config.segment_mode == 1 and self.plan.mask_groups:
             results = self._by_groups(views, folder)
         else:

@@ -36,6 +36,7 @@ def blend_quality(
     *,
     start: tuple[int, int, int] = (0, 0, 0),
     missing: tuple[Any, Any] = (None, None),
+    limits: tuple[tuple[float, float], tuple[float, float]] | None = None,
     threads: int = 1,
 ) -> Floats:
     """Join two registered views by their quality.
@@ -50,6 +51,8 @@ def blend_quality(
         The part's corner in the views.
     missing : pair of ndarray of bool, optional
         Where a view has no value; the other is taken there.
+    limits : pair of (float, float), optional
+        Range of the whole views, without background; by default that of the parts.
     threads : int
         Threads of the transforms.
 
@@ -73,8 +76,9 @@ def blend_quality(
             views[k] = np.where(absent, views[1 - k], views[k])
             # A copy says nothing new.
             variances[k] = np.where(absent, np.float32(1e3) * variances[1 - k], variances[k])
-    low = min(float(v.min()) for v in views)
-    high = max(float(v.max()) for v in views)
+    ranges = limits or ((float(first.min()), float(first.max())), (float(second.min()), float(second.max())))
+    low = np.minimum(*(np.float32(r[0]) * g for r, g in zip(ranges, gains, strict=True)))
+    high = np.maximum(*(np.float32(r[1]) * g for r, g in zip(ranges, gains, strict=True)))
     fused = _overlap_add(views, variances, quality, start[0], threads)
     return np.clip(fused, low, high)
 

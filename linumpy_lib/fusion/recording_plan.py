@@ -11,6 +11,8 @@ from linumpy_lib.errors import InputError, ParameterError
 from linumpy_lib.fusion.discovery import RawView, missing_views
 from linumpy_lib.fusion.parameters.selection import SelectionParameters
 
+GLOBAL_MASK = "global"
+
 
 @dataclass(frozen=True)
 class RecordingPlan:
@@ -26,6 +28,8 @@ class RecordingPlan:
         What is fused.
     mask_groups : list of dict
         ``reference`` channels whose masks are joined, ``dependent`` channels that take the joined mask.
+    frames : list of list of int
+        Cameras that look along one axis, which share a global mask.
     fuse, keep_pairs : bool
         Whether views are fused, and whether the fused pairs are results when all four views are fused.
     """
@@ -35,6 +39,7 @@ class RecordingPlan:
     camera_pairs: list[tuple[int, int]]
     channel_pairs: list[tuple[int, int]]
     mask_groups: list[dict[str, list[int]]]
+    frames: list[list[int]]
     fuse: bool
     keep_pairs: bool
 
@@ -50,9 +55,30 @@ class RecordingPlan:
             "camera_pairs": [list(pair) for pair in self.camera_pairs],
             "channel_pairs": [list(pair) for pair in self.channel_pairs],
             "mask_groups": self.mask_groups,
+            "global_masks": {str(camera): self.global_mask(camera) for frame in self.frames for camera in frame},
             "fuse": self.fuse,
             "keep_pairs": self.keep_pairs,
         }
+
+    def global_mask(self, camera: int) -> str:
+        """Name of the global mask that a camera's views take: `global`, or one for each axis that cameras look along.
+
+        Orthogonal cameras see the sample in frames of their own, so that a mask of the one means nothing to the other,
+        and their views differ in shape.
+        """
+        if len(self.frames) == 1:
+            return GLOBAL_MASK
+        frame = next(frame for frame in self.frames if camera in frame)
+        return "_".join([GLOBAL_MASK, *(f"CM{c:02d}" for c in frame)])
+
+
+def _frames(cameras: Sequence[int], pairs: Sequence[tuple[int, int]]) -> list[list[int]]:
+    """Cameras that pairs connect, each camera once."""
+    frames = [{camera} for camera in cameras]
+    for pair in pairs:
+        met = [frame for frame in frames if frame & set(pair)]
+        frames = [frame for frame in frames if frame not in met] + [set().union(*met)]
+    return sorted(sorted(frame) for frame in frames if frame)
 
 
 def _groups(selection: SelectionParameters, channels: Sequence[int]) -> list[dict[str, list[int]]]:
@@ -104,6 +130,7 @@ def plan_recording(views: list[RawView], selection: SelectionParameters) -> Reco
         pairs,
         channel_pairs,
         _groups(selection, channels),
+        _frames(cameras, [*selection.camera_pairs, *pairs]),
         selection.fusion_enable,
         not selection.fusion_4view_only,
     )

@@ -171,6 +171,46 @@ def plot_blending_weights(
     figure.savefig(path)
 
 
+def plot_quality_over_depth(
+    planes: npt.NDArray[Any],
+    sharpness: Sequence[npt.NDArray[Any]],
+    resolution: Sequence[tuple[int, float, float, float]],
+    path: str | Path,
+    *,
+    title: str = "",
+) -> None:
+    """Write sharpness and resolution of both views and of the fused one over depth.
+
+    Parameters
+    ----------
+    planes : ndarray
+        Planes that the sharpness is of.
+    sharpness : sequence of ndarray
+        Of the first view, the second and the fused one, for each plane.
+    resolution : sequence of (int, float, float, float)
+        Plane, and resolution of the three [um] there; NaN where nothing is.
+    path : path-like
+        The picture.
+    title : str
+        Heading.
+    """
+    figure, axes = _canvas(1, 2, title or "quality over depth", 4.5)
+    names, styles = ("first view", "second view", "fused"), ("C0-", "C1-", "k-")
+    for values, name, style in zip(sharpness, names, styles, strict=True):
+        axes[0][0].plot(planes, values, style, label=name)
+    axes[0][0].set_title("energy of the lateral gradient over that of the plane", fontsize=9)
+    places = [row[0] for row in resolution]
+    for k, (name, style) in enumerate(zip(names, styles, strict=True)):
+        axes[0][1].plot(places, [row[k + 1] for row in resolution], f"{style[:-1]}o-", label=name)
+    axes[0][1].set_title("lateral resolution by Fourier ring correlation, um (less is sharper)", fontsize=9)
+    for axis in axes[0]:
+        axis.set_xlabel("plane")
+        axis.set_ylim(bottom=0)
+        if resolution or axis is axes[0][0]:
+            axis.legend(fontsize=8)
+    figure.savefig(path)
+
+
 def plot_temporal_parameters(
     pairs: Mapping[str, tuple[Sequence[int], npt.NDArray[Any], npt.NDArray[Any]]],
     names: Sequence[str],

@@ -12,8 +12,10 @@ The methods differ in C, the light that comes back from below the last sample:
 * ``liu``: with the decay of its last samples (Liu et al. 2019);
 * ``li``: as liu, after the noise floor is subtracted and A-lines are cut where they sink into it (Li et al. 2020).
 
-Single A-lines are too noisy for a decay, so C is measured on the means of lateral bins, and what a bin says is held
-within a factor of two of the tissue's median of S_(-1) + C, which does not depend on depth.
+Single A-lines are too noisy for a decay, so C is measured on the means of lateral bins. All light that comes back,
+S_(-1) + C = K / (2 step), depends neither on depth nor on how much a tissue attenuates, so it is the same everywhere; a
+decay over a few samples is not, since tissue changes with depth. What a bin says is therefore held within a tenth of
+the tissue's median: otherwise every bin's error is multiplied into its deep samples, as a shadow of what lies above.
 """
 
 from __future__ import annotations
@@ -31,7 +33,7 @@ Doubles = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 
 METHODS = ("vermeer", "smith", "liu", "li")
-LARGEST_DEVIATION = 2.0
+LARGEST_DEVIATION = 1.1
 _FLATTEST_PER_MM = 0.02
 _STEEPEST_PER_MM = 50.0
 _POOLED_BINS = 3.0
@@ -62,8 +64,9 @@ class Attenuation:
         Median attenuation coefficient of the tissue at each depth.
     tail_mu_per_mm : float
         Median of the decay below the data.
-    held : float
-        Fraction of the tissue's bins whose C was held back.
+    spread : float
+        Robust standard deviation, over the tissue's bins, of the logarithm of all light that comes back as each bin
+        tells it.
     """
 
     below: Floats
@@ -75,7 +78,7 @@ class Attenuation:
     total: float
     mu_per_mm: Doubles
     tail_mu_per_mm: float
-    held: float
+    spread: float
 
 
 def without_reflection(lines: npt.NDArray[Any], skip: int) -> npt.NDArray[Any]:
@@ -193,7 +196,7 @@ def measure_attenuation(
     *,
     method: str = "li",
     mask_sigma: float = 2.0,
-    tail: int = 10,
+    tail: int = 20,
     skip: int = 3,
     snr_threshold_db: float = 6.0,
     noise: float | None = None,
@@ -244,12 +247,13 @@ def measure_attenuation(
         del pooled
     lines[np.arange(depth)[:, None] >= stop] = 0
     total = lines.sum(axis=0, dtype=np.float64)
-    held = 0.0
+    spread = 0.0
     if method != "vermeer" and tissue.any():
         typical = float(np.median((total + below)[tissue]))
         low, high = typical / LARGEST_DEVIATION, typical * LARGEST_DEVIATION
         limited = np.clip(total + below, np.maximum(low, total), np.maximum(high, total))
-        held = float(np.mean(np.abs(limited - total - below)[tissue] > 1e-9 * typical))
+        told = np.log((total + below)[tissue] / typical)
+        spread = 1.4826 * float(np.median(np.abs(told)))
         below = np.where(tissue, limited - total, np.maximum(typical - total, 0))
     everything = total + below
     compensated = tissue if method == "vermeer" else binned.known.reshape(-1) & (everything > 0)
@@ -267,5 +271,5 @@ def measure_attenuation(
         total=float(np.median(everything[tissue])) if tissue.any() else 0.0,
         mu_per_mm=mu.astype(np.float64),
         tail_mu_per_mm=float(np.median(mu_end[tissue])) if tissue.any() else 0.0,
-        held=held,
+        spread=spread,
     )

@@ -12,11 +12,14 @@ from pathlib import Path
 
 import numpy as np
 
+from linumpy_lib.io.blosc_frame import encode_frame, frame_capacity
 from linumpy_lib.io.display import display_steps, sampled
 from linumpy_lib.io.layout import LevelPlan
 from linumpy_lib.io.lazy import Array, Region
 from linumpy_lib.io.reduce import value_range
 from linumpy_lib.io.shards import chunk_boxes, encode_chunk, padded, with_checksum
+
+_CHECKSUM_BYTES = 4
 
 
 @dataclass(frozen=True)
@@ -27,7 +30,7 @@ class EncodedBox:
     ----------
     box : tuple of slice
         Place (z, y, x) in the volume.
-    chunks : tuple of (int, bytes, bytes)
+    chunks : tuple of (int, bytes or memoryview, bytes)
         Number in the shard, data and checksum of each chunk.
     span : (float, float) or None
         Lowest and highest finite value.
@@ -38,7 +41,7 @@ class EncodedBox:
     """
 
     box: Region
-    chunks: tuple[tuple[int, bytes, bytes], ...]
+    chunks: tuple[tuple[int, bytes | memoryview, bytes], ...]
     span: tuple[float, float] | None
     samples: Array
     n_bytes: int
@@ -81,14 +84,45 @@ def encode_parts(
     ValueError
         If the box does not hold whole chunks, or the parts are not those of the box.
     """
-    counts, start = _places_of(plan, box)
-    used = tuple(math.ceil((b.stop - b.start) / c) for b, c in zip(box, plan.chunks, strict=True))
-    if parts.shape != (*used, *plan.chunks):
-        raise ValueError(f"chunks of shape {parts.shape} for {box}")
+    chunks = [
+        (number, *encode_chunk(part, codec))
+        for number, part in zip(_numbers_of(plan, box, parts), parts.reshape(-1, *plan.chunks), strict=True)
+    ]
+    return EncodedBox(box, tuple(chunks), span, _sampled_parts(plan, box, parts), _n_bytes(box, parts.itemsize))
+
+
+def frames_room(plan: LevelPlan, box: Region) -> Array:
+    """Make room for what `encode_frames` writes of a box; its pages are taken when they are first used."""
+    count = math.prod(math.ceil((b.stop - b.start) / c) for b, c in zip(box, plan.chunks, strict=True))
+    return np.empty(count * (frame_capacity(math.prod(plan.chunks)) + _CHECKSUM_BYTES), np.uint8)
+
+
+def encode_frames(
+    plan: LevelPlan, box: Region, parts: Array, span: tuple[float, float] | None, room: Array
+) -> EncodedBox:
+    """Encode chunks of 4-byte numbers as ``lz4-bitshuffle``, without Blosc and in half of its time; in any thread.
+
+    Parameters
+    ----------
+    plan, box, parts, span
+        See `encode_parts`. Where a chunk does not get smaller, its frame holds the bytes as they are.
+    room : ndarray of uint8
+        From `frames_room`. Holds the result, which is valid until it is used again.
+
+    Raises
+    ------
+    ValueError
+        If the box does not hold whole chunks, or the parts are not those of the box.
+    """
     chunks = []
-    for index in np.ndindex(*used):
-        number = int(np.ravel_multi_index(tuple(s + k for s, k in zip(start, index, strict=True)), counts))
-        chunks.append((number, *encode_chunk(parts[index], codec)))
+    end = 0
+    for number, part in zip(_numbers_of(plan, box, parts), parts.reshape(-1, *plan.chunks), strict=True):
+        start, end = end, end + encode_frame(part, room[end:])
+        checksum = np.frombuffer(with_checksum(room[start:end])[1], np.uint8)
+        room[end : end + checksum.size] = checksum
+        end += checksum.size
+        # Its checksum follows the frame already: one piece to write.
+        chunks.append((number, room[start:end].data, b""))
     return EncodedBox(box, tuple(chunks), span, _sampled_parts(plan, box, parts), _n_bytes(box, parts.itemsize))
 
 
@@ -115,6 +149,18 @@ def encode_box(plan: LevelPlan, codec: str, box: Region, block: Array) -> Encode
         for number, part in chunk_boxes(block, plan.chunks, counts, start)
     )
     return EncodedBox(box, chunks, value_range(block), sampled(plan, box, block), block.nbytes)
+
+
+def _numbers_of(plan: LevelPlan, box: Region, parts: Array) -> list[int]:
+    """Places in the shard of the chunks of a box, in their order."""
+    counts, start = _places_of(plan, box)
+    used = tuple(math.ceil((b.stop - b.start) / c) for b, c in zip(box, plan.chunks, strict=True))
+    if parts.shape != (*used, *plan.chunks):
+        raise ValueError(f"chunks of shape {parts.shape} for {box}")
+    return [
+        int(np.ravel_multi_index(tuple(s + k for s, k in zip(start, index, strict=True)), counts))
+        for index in np.ndindex(*used)
+    ]
 
 
 def _n_bytes(box: Region, itemsize: int) -> int:

@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Executor, Future
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import google_crc32c
 import numpy as np
@@ -28,6 +28,7 @@ _BLOSC: dict[str, tuple[str, int, str]] = {
     "lz4": ("lz4", 5, "shuffle"),
 }
 _ZSTD_LEVEL = 3
+Data = TypeVar("Data", bytes, Array)
 
 
 def codec_documents(codec: str, dtype: np.dtype[Any]) -> list[dict[str, Any]]:
@@ -54,7 +55,7 @@ def codec_documents(codec: str, dtype: np.dtype[Any]) -> list[dict[str, Any]]:
     return chain
 
 
-def with_checksum(data: bytes) -> tuple[bytes, bytes]:
+def with_checksum(data: Data) -> tuple[Data, bytes]:
     """Return encoded bytes and their CRC-32C, which follows them."""
     return data, int(google_crc32c.value(data)).to_bytes(4, "little")
 

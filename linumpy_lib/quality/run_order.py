@@ -91,15 +91,15 @@ def rank(step: str) -> tuple[int, str]:
 
 
 def slice_id(name: str) -> int | None:
-    """Return the slice that a task or file is about.
+    """Return the slice that a task or file is about; none for pairs of slices that are no neighbours.
 
     Examples
     --------
-    >>> slice_id("z03"), slice_id("aip_z1000.png"), slice_id("mouse_preview.png")
-    (3, 1000, None)
+    >>> slice_id("z03"), slice_id("aip_z1000.png"), slice_id("mouse_preview.png"), slice_id("z04_from_z02")
+    (3, 1000, None, None)
     """
     found = _SLICE.search(name)
-    return int(found[1]) if found and len(found[1]) < 19 else None
+    return int(found[1]) if found and "_from_z" not in name and len(found[1]) < 19 else None
 
 
 def step_of_picture(where: str, steps: frozenset[str]) -> str:

@@ -14,15 +14,45 @@ from linumpy_lib.alignment.rigid import Rigid, image_centre
 from linumpy_lib.io import Volume, open_volume
 from linumpy_lib.io.slice_frame import slice_frame
 from linumpy_lib.simulation.truth import Truth
+from linumpy_lib.simulation.truth_volume import TruthVolume
+from tests.support.perfect_reconstruction import Placed, World, perfect
+
+FIRST_PLANE = 4
+"""Default of `stack_first_plane`."""
+
+
+@dataclass(frozen=True)
+class Likeness:
+    """Correlation of the volume with the truth where there is tissue (1.5 times as bright as agarose).
+
+    Attributes
+    ----------
+    voxels, blurred : float
+        With the truth's reflectivity: single voxels, noise and all; and both blurred by a Gaussian of one voxel, which
+        takes most of the speckle out.
+    modelled_voxels, modelled : float
+        The same with the truth passed through the known intensity model of finished slices: agarose is 0 and the 99th
+        percentile of a slice's tissue is 1 (what `normalize_slice` promises), slices blended where the stack blends
+        them.
+    ceiling_voxels, ceiling : float
+        What the perfect volume of the very samples reaches (`perfect_reconstruction`), compared with the reflectivity;
+        nan where it was not asked for.
+    """
+
+    voxels: float
+    blurred: float
+    modelled_voxels: float
+    modelled: float
+    ceiling_voxels: float
+    ceiling: float
 
 
 @dataclass(frozen=True)
 class Reconstruction:
     """Errors after the whole volume's own offset and rotation; lengths in voxels of the volume.
 
-    `tile_rms` is what stitching left: errors of tiles that no motion of whole slices mends. `correlation` compares
-    single voxels with the truth's reflectivity, noise and all; `smooth_correlation` blurs both by one voxel, which
-    takes most of the speckle out.
+    `tile_rms` is what stitching left: errors of tiles that no motion of whole slices mends. For the correlations see
+    `Likeness`.
     """
 
     position_rms: float
@@ -34,8 +64,7 @@ class Reconstruction:
     tile_rms: float
     planes: int
     expected_planes: int
-    correlation: float
-    smooth_correlation: float
+    likeness: Likeness
     of_slice: dict[int, tuple[float, float, float, float]]
 
 
@@ -92,6 +121,8 @@ def compare(
     positions: Path,
     stack: Path,
     name: str,
+    *,
+    ceiling: bool = False,
 ) -> Reconstruction:
     """Compare a stacked volume with the truth.
 
@@ -113,6 +144,8 @@ def compare(
         Folder of the stack.
     name : str
         Name of the volume.
+    ceiling : bool
+        Make the perfect volume too; it takes as long as simulating the acquisition three times.
     """
     canvas, placed = _rows(positions), _rows(stack / "stacking_decisions.csv")
     volume = open_volume(stack / f"{name}.ome.zarr")
@@ -146,7 +179,9 @@ def compare(
     matrix = np.mean([maps[k][0] for k in ids], axis=0)
     offset = np.mean([maps[k][1] for k in ids], axis=0)
     first = float(np.median([depths[k] for k in ids])) * spacing[0]
-    plain, smooth = _correlations(truth, reference, volume, matrix, offset, first)
+    extents = {k: (int(placed[k]["first_plane"]), stitched[k].shape[0]) for k in ids}
+    world = matrix, offset, first
+    likeness = _likeness(truth, reference, volume, world, _ramps(extents), ceiling=ceiling)
     thick = open_volume(stitched[ids[-1]].path).shape[0]  # type: ignore[arg-type]
     expected = round((truth.slice(ids[-1]).face_um - truth.slice(ids[0]).face_um) / spacing[0])
     return Reconstruction(
@@ -159,8 +194,7 @@ def compare(
         tile_rms=float(np.sqrt(np.mean(np.square(residuals)))),
         planes=volume.shape[0],
         expected_planes=expected + thick,
-        correlation=plain,
-        smooth_correlation=smooth,
+        likeness=likeness,
         of_slice={
             k: (float(e[0]), float(e[1]), float(t), float(d))
             for k, e, t, d in zip(ids, errors, turns, deep, strict=True)
@@ -168,26 +202,68 @@ def compare(
     )
 
 
-def _correlations(
-    truth: Truth, reference: Volume, volume: Volume, matrix: np.ndarray, offset: np.ndarray, first_um: float
-) -> tuple[float, float]:
-    """Correlation with the reflectivity where the volume has tissue, per voxel and blurred by one voxel."""
-    spacing = np.array(volume.require_spacing())
-    data = volume.read()
+def _ramps(extents: dict[int, tuple[int, int]]) -> Placed:
+    """First plane, planes, and the planes over which each slice takes over, as `stack_slices` does by default."""
+    found, bottom = {}, 0
+    for k, (top, planes) in extents.items():
+        start = min(top + FIRST_PLANE, max(top, bottom))
+        found[k] = top, planes, (start, max(start, bottom))
+        bottom = max(bottom, top + planes)
+    return found
+
+
+def _true_volume(truth: Truth, reference: Volume, shape: tuple[int, ...], world: World, step_um: float) -> np.ndarray:
+    """Reflectivity at every voxel of a volume."""
     source = np.asarray(reference.read(), np.float32)
     low, high = truth.volume["low"], truth.volume["high"]
     source = np.clip((source - low) / (high - low), 0, 1)
+    matrix, offset, first_um = world
     linear = np.zeros((3, 3))
-    linear[0, 0], linear[1:, 1:] = spacing[0], matrix
+    linear[0, 0], linear[1:, 1:] = step_um, matrix
     start = np.array([first_um, *offset])
     rows = np.array(truth.volume_from_world)
     step = np.array(truth.volume["spacing_um"])
     affine = rows[:, :3] @ linear / step[:, None]
-    true = ndimage.affine_transform(
-        source, affine, (rows[:, :3] @ start + rows[:, 3]) / step, output_shape=data.shape, order=1
+    found: np.ndarray = ndimage.affine_transform(
+        source, affine, (rows[:, :3] @ start + rows[:, 3]) / step, output_shape=shape, order=1
     )
+    return found
+
+
+def _modelled(true: np.ndarray, tissue: np.ndarray, agarose: float, placed: Placed) -> np.ndarray:
+    """Scale the truth slice by slice as `normalize_slice` does, and blend as `stack_slices` does."""
+    out = np.zeros_like(true)
+    there = -1
+    for top, planes, (begin, end) in placed.values():
+        part = slice(max(0, top), min(len(true), top + planes))
+        level = np.percentile(true[part][tissue[part]], 99) - agarose
+        for z in range(part.start, part.stop):
+            value = np.maximum(true[z] - agarose, 0) / level
+            share = 1.0 if z > there or z >= end else 0.0
+            if z <= there and begin <= z < end:
+                share = 0.5 * (1 - math.cos(math.pi * (z - begin + 0.5) / (end - begin)))
+            out[z] += share * (value - out[z])
+        there = max(there, part.stop - 1)
+    return out
+
+
+def _likeness(
+    truth: Truth, reference: Volume, volume: Volume, world: World, placed: Placed, *, ceiling: bool
+) -> Likeness:
+    data = volume.read()
+    true = _true_volume(truth, reference, data.shape, world, volume.require_spacing()[0])
     agarose = float(truth.parameters["simulate_oct_agarose"])
-    lit = (ndimage.minimum_filter(data, (1, 3, 3)) > 0) & (true > 1.5 * agarose)
-    plain = float(np.corrcoef(data[lit], true[lit])[0, 1])
-    soft = [ndimage.gaussian_filter(one, 1.0) for one in (data, true)]
-    return plain, float(np.corrcoef(soft[0][lit], soft[1][lit])[0, 1])
+    tissue = true > 1.5 * agarose
+    lit = (ndimage.minimum_filter(data, (1, 3, 3)) > 0) & tissue
+    modelled = _modelled(true, tissue, agarose, placed)
+
+    def alike(a: np.ndarray, b: np.ndarray) -> tuple[float, float]:
+        soft = [ndimage.gaussian_filter(one, 1.0) for one in (a, b)]
+        return float(np.corrcoef(a[lit], b[lit])[0, 1]), float(np.corrcoef(soft[0][lit], soft[1][lit])[0, 1])
+
+    best = (math.nan, math.nan)
+    if ceiling:
+        low, high = truth.volume["low"], truth.volume["high"]
+        looked_at = TruthVolume(reference.read(), tuple(truth.volume["spacing_um"]), low, high, "truth")
+        best = alike(perfect(truth, looked_at, data.shape, world, placed, volume.require_spacing()[0]), true)
+    return Likeness(*alike(data, true), *alike(data, modelled), *best)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 from pathlib import Path
 
@@ -13,18 +14,21 @@ from linumpy_lib.quality.steps.generate_report import STEP as REPORT
 from linumpy_lib.simulation.steps.simulate_oct import STEP as SIMULATE
 
 
-@pytest.fixture(scope="module")
-def damaged(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Raw tiles of four slices; a file of slice 2 and one of slice 3 are cut off."""
-    folder = tmp_path_factory.mktemp("acquisition")
-    sizes = {"slices": "4", "tiles_x": "2", "tiles_y": "2", "tile_shape": "40,32,32"}
+def acquisition(folder: Path, slices: int, tile: str, cut: tuple[int, ...]) -> Path:
+    """Raw tiles of some slices, with a file of each slice of `cut` cut off."""
+    sizes = {"slices": str(slices), "tiles_x": "2", "tiles_y": "2", "tile_shape": tile, "interval_um": "100"}
     words = [word for name, value in sizes.items() for word in (f"--simulate_oct_{name}", value)]
     execute(SIMULATE, [*words, "--output", str(folder), "--name", "brain", "--quiet"])
     raw = folder / "brain_raw"
-    for number in (2, 3):
+    for number in cut:
         path = sorted((raw / f"tile_x01_y00_z{number:02d}").glob("image_*.bin"))[0]
         path.write_bytes(path.read_bytes()[:1000])
     return raw
+
+
+@pytest.fixture(scope="module")
+def damaged(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return acquisition(tmp_path_factory.mktemp("acquisition"), 4, "40,32,32", (2, 3))
 
 
 @pytest.fixture(scope="module")
@@ -63,3 +67,20 @@ def test_the_run_goes_on_without_the_slices_that_it_may_lose(runs: Nextflow, dam
     assert [row["state"] for row in report["slices"]] == ["excluded", "used", "failed", "failed"]
     assert "the file is truncated" in report["slices"][2]["why"]
     assert report["verdict"][0] == "2 slices failed and are not in the result."
+
+
+def test_a_volume_keeps_the_place_of_a_slice_that_failed(tmp_path: Path) -> None:
+    nextflow = Nextflow(tmp_path / "run")
+    raw = acquisition(tmp_path, 5, "60,48,48", (2,))
+    call = ("-profile", "cpu", "--workflow", "preprocess,reconstruct", "--input", str(raw), "--subject_name", "brain")
+    sizes = ("--registration_slicing_interval_mm", "0.1", "--axial_resolution", "5", "--max_failed_slices", "1")
+    run = nextflow.run(*call, *sizes, "--interpolate_missing_slices", "false")
+    assert run.status == 0, run.text
+    assert "without z02: failed, and --max_failed_slices is 1" in run.text
+    results = nextflow.folder / "results" / "reconstruct"
+    report = json.loads((results / "brain_quality_report.json").read_text())
+    assert [row["state"] for row in report["slices"]] == ["excluded", "used", "failed", "used", "used"]
+    assert "the file is truncated" in report["slices"][2]["why"]
+    with (results / "stack" / "stacking_decisions.csv").open() as stream:
+        tops = {int(row["slice_id"]): int(row["first_plane"]) for row in csv.DictReader(stream)}
+    assert (tops[3] - tops[1], tops[4] - tops[3]) == (20, 10)

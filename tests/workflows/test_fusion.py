@@ -39,7 +39,7 @@ def test_results_are_those_of_the_contract(done: tuple[Nextflow, Run, Path]) -> 
     names = {"registration", "intensity_correction", "fusion_result", "blending_weights", "fused_overview"}
     for t in (0, 1):
         pictures = {path.stem for path in (results / "diagnostics" / f"TM00000{t}" / "cam0_1").iterdir()}
-        assert pictures == names
+        assert pictures == names | {"quality_over_depth"}
     assert (results / "fusion_report.html").exists()
     with (results / "parameters.csv").open() as stream:
         rows = list(csv.DictReader(stream))
@@ -96,6 +96,18 @@ def test_four_cameras_two_channels_five_time_points_as_stubs(nextflow: Nextflow)
     assert sorted(path.name for path in (results / "fused").iterdir()) == pairs
     with (results / "parameters.csv").open() as stream:
         assert len(list(csv.DictReader(stream))) == 4 * 6
+
+
+def test_orthogonal_cameras_take_global_masks_of_their_own_as_stubs(nextflow: Nextflow) -> None:
+    sizes = ("--simulate_multiview_wiring", "pairs", "--simulate_multiview_shape", "32,64,64")
+    run = nextflow.run(*words(Path("simulate"), *sizes, "--segment_mode", "3", "--rotation", "-1"), "-stub")
+    assert run.status == 0, run.text
+    assert {name for name in run.tasks() if name.startswith("JOIN")} == {
+        f"JOIN_MASKS (global_{pair})" for pair in ("CM00_CM01", "CM02_CM03")
+    }
+    results = nextflow.folder / "results" / "fusion"
+    assert len(list((results / "corrected").glob("SPM00_*.ome.zarr"))) == 4
+    assert len(list((results / "fused").iterdir())) == 2
 
 
 def test_check_names_what_is_wrong(tmp_path: Path, nextflow: Nextflow) -> None:

@@ -87,6 +87,21 @@ def test_the_report_tells_every_slice(done: tuple[Nextflow, Run]) -> None:
     assert "create_mosaic_grid" in report["steps"]
 
 
+def test_tables_of_the_user_take_the_place_of_those_that_are_made(done: tuple[Nextflow, Run]) -> None:
+    nextflow, _run = done
+    table = nextflow.folder / "my slices.csv"
+    made = (nextflow.folder / "results" / "preprocess" / "slice_config.csv").read_text()
+    table.write_text("\n".join("12,false,torn," if row.startswith("12,") else row for row in made.splitlines()))
+    words = ("--workflow", "preprocess,reconstruct", "--slice_config", str(table), "--fix_curvature_enabled")
+    run = nextflow.run(*SIMULATED, *words, "--output", "mine", "-resume")
+    assert run.status == 0, run.text
+    assert run.tasks("mine")["CREATE_MOSAIC_GRID (brain_one z12)"] == "CACHED"
+    report = json.loads((nextflow.folder / "mine" / "reconstruct" / "brain_one_quality_report.json").read_text())
+    [row] = [row for row in report["slices"] if row["slice_id"] == 12]
+    assert row["state"] != "used"
+    assert "torn" in row["why"]
+
+
 def test_mosaics_by_themselves_give_the_same_volume(done: tuple[Nextflow, Run]) -> None:
     nextflow, _run = done
     mosaics = nextflow.folder / "results" / "preprocess"
@@ -108,6 +123,11 @@ def test_what_cannot_start_says_why(nextflow: Nextflow, tmp_path: Path) -> None:
     assert run.status == 1
     assert "holds no mosaic_grid" in run.text
     assert "shifts_xy.csv' is no file" in run.text
+    words = ("--slice_config", "gone.csv", "--report_thresholds", "gone.json")
+    run = nextflow.run(*SIMULATED, "--workflow", "preprocess", *words)
+    assert run.status == 1
+    assert "--slice_config: is read by reconstruct, which this run does not contain" in run.text
+    assert "--report_thresholds: 'gone.json' does not exist" in run.text
     run = nextflow.run(*SIMULATED, "--workflow", "preprocess,reconstruct", "--registration_slicing_interval_mm", "0.3")
     assert run.status == 1
     assert "--registration_slicing_interval_mm: is 0.3, but --simulate_oct_interval_um is 100" in run.text

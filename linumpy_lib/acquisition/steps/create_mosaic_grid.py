@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -82,11 +83,15 @@ def _one_slice(
 ) -> None:
     from linumpy_lib.acquisition.galvo_slice import NOT_EXAMINED, examine_slice
     from linumpy_lib.acquisition.mosaic import plan_mosaic, write_mosaic
+    from linumpy_lib.acquisition.native_tiles import load_kernels
     from linumpy_lib.acquisition.slice_tiles import measure_slice
     from linumpy_lib.acquisition.stub_mosaic import write_stub_mosaic
     from linumpy_lib.acquisition.tile_image import TileFixes
     from linumpy_lib.blocks import Progress
 
+    if parameters.mosaic_resolution <= 0 and not task.stub:
+        # It is loaded while the disk is waited for.
+        threading.Thread(target=load_kernels, name="load", daemon=True).start()
     source = measure_slice(slice_id, acquisition.slice_tiles(slice_id))
     galvo = NOT_EXAMINED
     if parameters.fix_galvo_shift:

@@ -158,7 +158,7 @@ def _write(
     import numpy as np
 
     from linumpy_lib import blocks
-    from linumpy_lib.alignment.common_space import CODEC
+    from linumpy_lib.alignment.common_space import CHUNKS, CODEC
     from linumpy_lib.alignment.interpolation import Neighbour, footprint, interpolator
     from linumpy_lib.io import VolumeWriter
 
@@ -179,6 +179,7 @@ def _write(
         spacing_um=spacing,
         levels=1,
         codec=CODEC,
+        chunks=CHUNKS,
         threads=task.threads,
         provenance={**task.provenance, "slice": frame.as_json()},
     ) as writer:

@@ -86,6 +86,16 @@ class StackSlicesParameters(Parameters):
             "up; false adds the pairs up along the stack and smooths"
         ),
     ] = True
+    stack_pair_reach: Annotated[
+        int,
+        Field(
+            description="Places in the stack up to which two slices are registered, if they share planes; more than 1 "
+            "keeps errors of neighbours from adding up (stack_joint_poses)",
+            ge=1,
+            le=10,
+            json_schema_extra=_unit("slices"),
+        ),
+    ] = 2
     stack_accumulate_translations: Annotated[
         bool, Field(description="A slice's translation carries on to those below it; false moves each slice by itself")
     ] = True

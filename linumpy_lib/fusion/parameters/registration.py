@@ -115,11 +115,11 @@ class RegistrationParameters(Parameters):
         bool, Field(description="Mirror the second view of a camera pair along y, for views corrected without a flip")
     ] = False
     fusion_channel_flip_h: Annotated[
-        bool, Field(description="Mirror the second of two orthogonal fused pairs along x before the four-view fusion")
-    ] = True
+        bool, Field(description="Mirror the second view of a channel pair along x, for light sheets stored mirrored")
+    ] = False
     fusion_channel_flip_v: Annotated[
-        bool, Field(description="Mirror the second of two orthogonal fused pairs along y before the four-view fusion")
-    ] = True
+        bool, Field(description="Mirror the second view of a channel pair along y, for light sheets stored mirrored")
+    ] = False
     fusion_intensity_slab_size_channels: Annotated[
         int,
         Field(

@@ -122,7 +122,8 @@ def _report(
 ) -> None:
     import numpy as np
 
-    from linumpy_lib.fusion.fusion_figures import fusion_figures, preview_views
+    from linumpy_lib.fusion.fusion_figures import fusion_figures, preview_planes, preview_views, sharpness
+    from linumpy_lib.fusion.fusion_quality import DEPTHS, resolution_over_depth
     from linumpy_lib.io import open_volume
     from linumpy_lib.quality.slice_preview import write_panels
 
@@ -132,6 +133,10 @@ def _report(
     task.metric("fused", "yes", status="ok")
     for name, value in figures.items():
         task.metric(name, round(value, 5))
+    resolution = resolution_over_depth(source, spacing[2])
+    for place, found in zip(DEPTHS, resolution, strict=False):
+        for name, value in (("first", found.first), ("second", found.second), ("fused", found.fused)):
+            task.metric(f"resolution_{name}_{place}", _rounded(value), "um")
     middle = joined.shape[0] // 2
     scale = [s * n / m for s, n, m in zip(spacing, source.shape, joined.shape, strict=True)]
     write_panels(
@@ -173,6 +178,19 @@ def _report(
     section = weights[:, weights.shape[1] // 2]
     viz.plot_blending_weights(section, source.topology, profile, folder / "blending_weights.png", title=task.name)
     viz.plot_volume_overview(joined, folder / "fused_overview.png", title=task.name)
+    viz.plot_quality_over_depth(
+        preview_planes(source.shape[0]),
+        [sharpness(v) for v in (first, moved, joined)],
+        [(r.plane, r.first, r.second, r.fused) for r in resolution],
+        folder / "quality_over_depth.png",
+        title=task.name,
+    )
+
+
+def _rounded(value: float) -> float | None:
+    import math
+
+    return round(value, 4) if math.isfinite(value) else None
 
 
 STEP = Step(

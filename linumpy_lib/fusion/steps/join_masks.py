@@ -1,4 +1,4 @@
-"""Step: masks of several views in one, for instance the global mask of all time points and cameras."""
+"""Step: masks of several views in one, for instance the global mask of all time points of facing cameras."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from linumpy_lib.params import Parameters
 from linumpy_lib.step import STUB_SIZE, Input, Step, Task
 
 JOINED = "{name}_mask.ome.zarr"
+WHOLE = 99.9
+"""Share of foreground [%] above which a mask is called useless."""
 PREVIEW = "{name}_join_masks_preview.png"
 
 
@@ -40,6 +42,8 @@ def join_masks(*, masks: list[Path], parameters: JoinMasksParameters, task: Task
             task.path(JOINED), opened, rows, provenance=provenance, progress=task.progress
         )
     share = 100 * foreground / math.prod(opened[0].shape)
+    if share > WHOLE:
+        task.note(f"{task.name}: the mask covers the whole view and removes nothing; see segment_threshold")
     task.metric("masks", len(masks))
     task.metric("foreground_share", round(share, 3), "%", **judge("foreground_share", share))
     xz, xy = sums.masks()

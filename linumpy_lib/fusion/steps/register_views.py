@@ -22,6 +22,7 @@ def register_views(*, reference: Volume, moving: Volume, parameters: Registratio
     from linumpy_lib.fusion.pair_views import (
         FlippedReader,
         PairRecord,
+        WatchedReader,
         known_background,
         pair_mode,
         require_pair,
@@ -45,11 +46,17 @@ def register_views(*, reference: Volume, moving: Volume, parameters: Registratio
     scaling = spacing[0] / spacing[1]
     names = [view_name(Path(volume.name).name) for volume in (reference, moving)]
     mode = pair_mode(*names)
-    flips = (p.fusion_flip_h, p.fusion_flip_v) if mode == "camera" else (False, False)
+    own, sheets = (p.fusion_flip_h, p.fusion_flip_v), (p.fusion_channel_flip_h, p.fusion_channel_flip_v)
+    flips = own if mode == "camera" else sheets
     readers = FlippedReader(reference), FlippedReader(moving, *flips)
     shape = readers[0].shape
     factors = shrink_factors(shape, scaling)
-    small = [read_shrunk(reader, shape, factors) for reader in readers]
+    watched = [WatchedReader(reader) for reader in readers]
+    small = [read_shrunk(reader, shape, factors) for reader in watched]
+    rest = slice(shape[0] - shape[0] % factors[0], shape[0])
+    if factors[0] <= shape[0] and rest.start < rest.stop:
+        for each in watched:
+            each((rest, slice(0, shape[1]), slice(0, shape[2])))
     levels = []
     for volume, reader in zip((reference, moving), readers, strict=True):
         known = known_background(volume)
@@ -115,8 +122,18 @@ def register_views(*, reference: Volume, moving: Volume, parameters: Registratio
         "confidence": found.confidence,
         "sigma": [_number(s) for s in found.sigma],
     }
+    ranges = ((watched[0].low, watched[0].high), (watched[1].low, watched[1].high))
     record = PairRecord(
-        task.name, names[0].timepoint, mode, t, factor, (levels[0], levels[1]), flips, figures, found.refused
+        task.name,
+        names[0].timepoint,
+        mode,
+        t,
+        factor,
+        (levels[0], levels[1]),
+        flips,
+        figures,
+        found.refused,
+        ranges=ranges,
     )
     record.write(task.path(REGISTRATION))
     plane_spacing = [spacing[k] * factors[k] for k in range(3) if k != axis]

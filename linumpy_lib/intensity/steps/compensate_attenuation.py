@@ -58,7 +58,7 @@ class CompensateAttenuationParameters(Parameters):
             le=10000,
             json_schema_extra={"unit": "voxel"},
         ),
-    ] = 10
+    ] = 20
     compensate_attenuation_zshift: Annotated[
         int,
         Field(
@@ -165,7 +165,7 @@ def _report(found: Attenuation, binned: BinnedSlice, after: Any, task: Task) -> 
     task.metric("tissue_coverage", round(coverage, 4), "fraction", **judge("tissue_coverage", coverage))
     task.metric("attenuation", round(float(np.median(found.mu_per_mm)), 4), "1/mm")
     task.metric("attenuation_below", round(found.tail_mu_per_mm, 4), "1/mm")
-    task.metric("held_columns", round(found.held, 4), "fraction", **judge("held_columns", found.held))
+    task.metric("returned_light_spread", round(found.spread, 4), **judge("returned_light_spread", found.spread))
     task.metric("noise_floor", round(found.floor, 4), "counts")
     lines = []
     if tissue.any():

@@ -75,7 +75,13 @@ def test_fused_store(pair, tmp_path, method):
     assert names == {
         f"{n}.png"
         for n in ("registration", "intensity_correction", "fusion_result", "blending_weights", "fused_overview")
-    }
+    } | {"quality_over_depth.png"}
+    metrics = json.loads((tmp_path / f"{STEM}_fuse_views_metrics.json").read_text())["metrics"]
+    for place, better in (("low", "first"), ("high", "second")):
+        fine, coarse = (metrics[f"resolution_{k}_{place}"]["value"] for k in (better, "fused"))
+        assert 2.0 <= fine < 12
+        # A mean of two views has less of the fine structure that one of them shows.
+        assert coarse < 1.6 * fine
 
 
 def test_flags_of_the_fusion_change_it(pair, tmp_path):

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from linumpy_lib.cli import execute
 from linumpy_lib.errors import InputError
 from linumpy_lib.fusion import (
     IsoviewArray,
@@ -16,6 +17,7 @@ from linumpy_lib.fusion import (
     create_coordinate_masks,
     process_dataset,
 )
+from linumpy_lib.fusion.steps import join_masks
 from linumpy_lib.fusion.view_files import write_volume
 from linumpy_lib.io import open_volume
 from linumpy_lib.simulation import simulate_multiview
@@ -85,6 +87,37 @@ def test_global_mask(recording: Path, tmp_path: Path, corrected: tuple[Processin
         IsoviewProcessor(
             ProcessingConfig(input_dir=recording, segment_mode=3, global_mask_dir=tmp_path / "none")
         ).process_timepoint(0)
+
+
+def test_orthogonal_cameras_have_global_masks_of_their_own(tmp_path: Path) -> None:
+    """Their views differ in shape, and in what a voxel is; turned by 90 degrees they still do."""
+    simulate_multiview(output=tmp_path / "larva", shape=(12, 20, 18), timepoints=2, wiring="pairs", fill=0.1)
+    config = ProcessingConfig(input_dir=tmp_path / "larva" / "raw", segment_mode=3, rotation=-1)
+    stores = process_dataset(config, threads=1)
+    assert sorted(path.name for path in config.global_mask_dir.iterdir() if path.suffix == ".zarr") == [
+        f"global_{pair}_mask.ome.zarr" for pair in ("CM00_CM01", "CM02_CM03")
+    ]
+    shapes = {0: (12, 18, 20), 1: (12, 18, 20), 2: (20, 18, 12), 3: (20, 18, 12)}
+    for store in stores:
+        camera = int(store.name[17:19])
+        mask = open_volume(
+            config.global_mask_dir / f"global_CM0{camera // 2 * 2}_CM0{camera // 2 * 2 + 1}_mask.ome.zarr"
+        )
+        assert mask.shape == open_volume(store).shape == shapes[camera]
+        np.testing.assert_array_equal(open_volume(store / "labels" / "segmentation").read(), mask.read())
+    assert len(stores) == 8
+
+
+def test_a_mask_of_everything_is_told(tmp_path: Path) -> None:
+    """In a view of noise alone all is about as bright as the mean, which lies above the level."""
+    rng = np.random.default_rng(0)
+    for k in range(3):
+        write_volume((rng.random((8, 20, 20)) < 0.99).astype(np.uint8), tmp_path / f"{k}.ome.zarr", (1, 1, 1))
+    words = ["--masks", *(str(tmp_path / f"{k}.ome.zarr") for k in range(3)), "--output", str(tmp_path), "--quiet"]
+    execute(join_masks.STEP, [*words, "--name", "global"])
+    assert not (open_volume(tmp_path / "global_mask.ome.zarr").read() == 0).mean() > 0.001
+    notes = json.loads((tmp_path / "global_join_masks_metrics.json").read_text())["notes"]
+    assert "removes nothing" in notes[0]
 
 
 def test_array_of_several_time_points(corrected: tuple[ProcessingConfig, list[Path]]) -> None:

@@ -211,6 +211,12 @@ def test_pairs_and_groups(recording: Path) -> None:
     assert plan(camera_pairs="0-1,4-5")["camera_pairs"] == [[0, 1]]
     assert plan(fusion_camera_pairs="0-3")["camera_pairs"] == [[0, 3]]
     assert plan(fusion_channel_pairs="0-1")["channel_pairs"] == [[0, 1]]
+    assert plan()["global_masks"] == {
+        **{"0": "global_CM00_CM01", "1": "global_CM00_CM01"},
+        **{"2": "global_CM02_CM03", "3": "global_CM02_CM03"},
+    }
+    assert set(plan(camera_pairs="0-1,1-2,2-3")["global_masks"].values()) == {"global"}
+    assert plan(camera_pairs="0-1", fusion_camera_pairs="2-0")["global_masks"]["2"] == "global_CM00_CM01_CM02"
     assert plan(fusion_enable=False)["fuse"] is False
     assert plan(fusion_4view_only=True)["keep_pairs"] is False
     groups = plan(reference_channels="0", dependent_channels="1")["mask_groups"]
