@@ -37,7 +37,7 @@ check:  ## static checks: format, lint, types, import rules, generated files, Ne
 .PHONY: test
 test: check  ## make check, then every test that needs no special hardware
 	@$(SETUP) dev torch
-	@$(BIN)/python -m pytest -n 2 -m "not gpu and not mps and not slurm and not long" $(ARGS)
+	@$(BIN)/python -m pytest -n 2 -m "not gpu and not mps and not slurm and not containers and not long" $(ARGS)
 
 .PHONY: test-gpu
 test-gpu:  ## the tests that need a CUDA device
@@ -49,6 +49,18 @@ test-slurm:  ## the tests on a Slurm cluster of one node, started for them and s
 	@$(SETUP) dev
 	@conf/setup/slurm.sh
 	@$(BIN)/python -m pytest -m slurm $(ARGS)
+
+.PHONY: image apptainer
+image:  ## the Docker image of this version; VARIANT=cuda for NVIDIA devices, ENGINE=podman for Podman
+	@containers/build.sh $(or $(ENGINE),docker) $(or $(VARIANT),cpu) $(ARGS)
+
+apptainer:  ## the Apptainer file of this version, which runs offline; VARIANT=cuda for NVIDIA devices
+	@containers/build.sh apptainer $(or $(VARIANT),cpu) $(ARGS)
+
+.PHONY: test-containers
+test-containers:  ## runs inside the images that were built, against a run outside
+	@$(SETUP) dev
+	@$(BIN)/python -m pytest -m containers $(ARGS)
 
 .PHONY: test-long
 test-long:  ## every value of every option, every preset and every documented command, in whole runs; an hour

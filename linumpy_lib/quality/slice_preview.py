@@ -201,12 +201,14 @@ def _save(path: Path, drawn: Sequence[_Drawn], title: str, pixel_um: float | Non
 @functools.cache
 def _font(size: int) -> FreeTypeFont:
     """Matplotlib's own font, found without importing matplotlib: Pillow's has no µ."""
-    from PIL.ImageFont import truetype
+    from PIL.ImageFont import Layout, truetype
 
     package = importlib.util.find_spec("matplotlib")
     assert package is not None
     assert package.origin is not None
-    return truetype(Path(package.origin).parent / "mpl-data" / "fonts" / "ttf" / "DejaVuSans.ttf", size)
+    # The other layout depends on a library that some machines have: the same picture everywhere.
+    font = Path(package.origin).parent / "mpl-data" / "fonts" / "ttf" / "DejaVuSans.ttf"
+    return truetype(font, size, layout_engine=Layout.BASIC)
 
 
 def _write(draw: ImageDraw, place: tuple[int, int], text: str, width: int, grey: int, size: int) -> None:

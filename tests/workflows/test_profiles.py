@@ -18,6 +18,9 @@ BASE = {
     "process.maxRetries": "2",
     "env.PYTHONNOUSERSITE": "1",
 }
+# Closures, shown as they are written: what they come to is in tests/containers.
+APPTAINER_OPTIONS = """{ "--bind '${projectDir}:${projectDir}:ro'${task.accelerator ? ' --nv' : ''}" }"""
+DOCKER_OPTIONS = """{ "-v '${projectDir}:${projectDir}:ro'${task.accelerator ? ' --gpus all' : ''}" }"""
 EXPECTED: dict[str, dict[str, str]] = {
     "cpu": {"params.device": "'cpu'"},
     "mps": {"params.device": "'mps'", "process.'withLabel:.*gpu'.maxForks": "1"},
@@ -26,7 +29,6 @@ EXPECTED: dict[str, dict[str, str]] = {
         "process.'withLabel:.*gpu'.accelerator": "1",
         "apptainer.envWhitelist": "'CUDA_VISIBLE_DEVICES'",
         "docker.envWhitelist": "'CUDA_VISIBLE_DEVICES'",
-        "docker.temp": "'/tmp'",
         "process.'withLabel:.*gpu'.maxForks": "1",
     },
     "slurm": {
@@ -37,14 +39,18 @@ EXPECTED: dict[str, dict[str, str]] = {
     "apptainer": {
         "apptainer.enabled": "true",
         "docker.enabled": "false",
-        "process.container": f"'{ROOT}/containers/linumpy-pipeline-{__version__}.sif'",
+        "process.containerOptions": APPTAINER_OPTIONS,
         "process.beforeScript": "''",
+        "env.PYTHONPATH": f"'{ROOT}'",
     },
     "docker": {
         "docker.enabled": "true",
+        "docker.runOptions": "'-u $(id -u):$(id -g)'",
+        "docker.temp": "'/tmp'",
         "apptainer.enabled": "false",
-        "process.container": f"'linumpy-pipeline:{__version__}'",
+        "process.containerOptions": DOCKER_OPTIONS,
         "process.beforeScript": "''",
+        "env.PYTHONPATH": f"'{ROOT}'",
     },
     "demo": {
         "params.workflow": "'preprocess,reconstruct,anisotropy'",
@@ -86,6 +92,9 @@ def combinations() -> list[str]:
         ["cpu", "conservative"],
         ["demo", "cpu", "minimal"],
         ["test", "cpu", "docker"],
+        ["demo", "cpu", "apptainer"],
+        ["demo", "cpu", "slurm"],
+        ["demo", "slurm", "gpu", "apptainer", "debug"],
         ["test", "gpu", "slurm", "debug"],
     ]
     return sorted({",".join(names) for names in found})
