@@ -1,4 +1,4 @@
-"""Registration and fusion of simulated opposing views, in good and in poor light, against the truth they were made from."""
+"""Registration and fusion of simulated opposing views, in good and in poor light, against their truth."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def test_shift_and_rotation(fused: tuple[str, Any, Any, Path]) -> None:
     preset, _scene, _views, folder = fused
     found = json.loads((folder / f"{STEM}_registration.json").read_text())["transform"]
     offset = np.array([found[f"{axis}_offset"] for axis in "zyx"])
-    assert np.abs(offset + [2.6, -5.2, 7.4]).max() <= SHIFT[preset]
+    assert np.abs(offset + np.array([2.6, -5.2, 7.4])).max() <= SHIFT[preset]
     assert abs(found["rotation"]) <= 0.05
 
 
