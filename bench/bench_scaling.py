@@ -2,8 +2,9 @@
 
 python -m bench.bench_scaling [--quick] [--json results.json]
 
-Tasks are processes, as the pipeline starts them; as many run at once as there are workers. What splitting costs altogether is
-told by the processor seconds, which more tasks than processors can show too; wall times need as many free processors as workers.
+Tasks are processes, as the pipeline starts them; as many run at once as there are workers. What splitting costs altogether
+is told by the processor seconds, which more tasks than processors can show too; wall times need as many free processors as
+workers.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -35,7 +37,7 @@ def task(name: str, *words: str) -> float:
     return used.ru_utime + used.ru_stime
 
 
-def compute(calls: list[tuple[str, ...]], workers: int) -> tuple[float, list[float]]:
+def compute(calls: Sequence[tuple[str, ...]], workers: int) -> tuple[float, list[float]]:
     """Run tasks, so many at once; return wall seconds and the processor seconds of each."""
     start = time.perf_counter()
     with ThreadPoolExecutor(workers) as pool:
@@ -62,9 +64,8 @@ def strong(folder: Path, volume: Path, tasks: int, workers: int) -> dict[str, An
     """One volume, split."""
     target = folder / "maps"
     base = ("--input", str(volume), "--name", "v", "--device", "cpu")
-    if tasks == 1:
-        calls = [(*base, "--output", str(target))]
-    else:
+    calls: list[tuple[str, ...]] = [(*base, "--output", str(target))]
+    if tasks > 1:
         calls = [(*base, "--output", str(folder / f"slab{n}"), "--slab", f"{n + 1}/{tasks}") for n in range(tasks)]
     wall, used = compute(calls, workers)
     joined = 0.0
