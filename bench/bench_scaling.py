@@ -2,8 +2,8 @@
 
 python -m bench.bench_scaling [--quick] [--json results.json]
 
-Tasks are processes, as the pipeline starts them; as many run at once as there are workers. What splitting costs altogether
-is told by the processor seconds, which more tasks than processors can show too; wall times need as many free processors as
+Tasks are processes, as the pipeline starts them; as many run at once as there are workers. What splitting costs is told
+by the processor seconds, which more tasks than processors can show too; wall times need as many free processors as
 workers.
 """
 

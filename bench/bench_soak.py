@@ -2,9 +2,9 @@
 
 python -m bench.bench_soak [--quick] [--minutes 10] [--json results.json]
 
-Each round takes simulated raw tiles to a slice with its corrections, and a simulated volume to anisotropy maps. A task of
-the pipeline is one step in a process of its own; a round here is nine of them in one process, so that what each leaves adds
-up. The first rounds, in which caches fill, are not counted.
+Each round takes simulated raw tiles to a slice with its corrections, and a simulated volume to anisotropy maps. A task
+of the pipeline is one step in a process of its own; a round here is nine of them in one process, so that what each
+leaves adds up. The first rounds, in which caches fill, are not counted.
 """
 
 from __future__ import annotations
