@@ -161,6 +161,7 @@ def main() -> None:
     """Run the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="views of 96^3")
+    parser.add_argument("--scenes", nargs="*", default=["opposing", "noisy"], choices=["opposing", "noisy"])
     parser.add_argument("--no-peer", action="store_true")
     parser.add_argument("--no-memory", action="store_true")
     parser.add_argument("--threads", type=int, default=2)
@@ -168,7 +169,7 @@ def main() -> None:
     options = parser.parse_args()
     os.environ.update(OMP_NUM_THREADS=str(options.threads), OPENBLAS_NUM_THREADS=str(options.threads))
     rows: list[dict[str, Any]] = []
-    for preset in ("opposing", "noisy"):
+    for preset in options.scenes:
         with tempfile.TemporaryDirectory(prefix="bench_fusion_") as folder:
             place = {"folder": folder}
             measure("bench.bench_fusion:prepare", {**place, "preset": preset, "quick": options.quick}, repeat=1)

@@ -14,7 +14,7 @@ from linumpy_lib.errors import InputError
 from linumpy_lib.fusion.blending import Method, as_dtype, blend_adaptive, blend_average, blend_wavelet
 from linumpy_lib.fusion.pair_views import FlippedReader, PairRecord
 from linumpy_lib.fusion.quality_model import Quality, estimate_noise, estimate_quality
-from linumpy_lib.fusion.quality_weighting import HOP, blend_quality
+from linumpy_lib.fusion.quality_weighting import HOP, REACH, blend_quality
 from linumpy_lib.fusion.transform import sampled
 
 Floats = npt.NDArray[np.float32]
@@ -179,9 +179,10 @@ class FusedView:
         assert self.quality is not None
         # Blocks lie on multiples of 16 of the whole view; one block around the region decides on its voxels too.
         wide = tuple(
-            slice(max(0, (s.start // HOP - 1) * HOP), min(n, (-(-s.stop // HOP) + 1) * HOP))
+            slice(max(0, (s.start // HOP - 1) * HOP - REACH), min(n, (-(-s.stop // HOP) + 1) * HOP + REACH))
             for s, n in zip(box, self.shape, strict=True)
         )
+        inner = tuple(slice(s.start - w.start, s.stop - w.start) for s, w in zip(box, wide, strict=True))
         one, two, gone, away = self.pair((wide[0], wide[1], wide[2]))
         one, two = np.where(gone, 0, one), np.where(away, 0, two)
         fused = blend_quality(
@@ -190,12 +191,12 @@ class FusedView:
             self.quality,
             start=(wide[0].start, wide[1].start, wide[2].start),
             missing=(gone, away),
+            inner=inner,
             limits=self._limits(),
             threads=self._threads,
         )
-        fused[gone & away] = 0
-        inner = tuple(slice(s.start - w.start, s.stop - w.start) for s, w in zip(box, wide, strict=True))
-        part = np.maximum(fused[inner], 0)
+        fused[(gone & away)[inner]] = 0
+        part = np.maximum(fused, 0)
         return part, 0.0, float(part.max()) if part.size else 0.0
 
     def _limits(self) -> tuple[tuple[float, float], tuple[float, float]]:

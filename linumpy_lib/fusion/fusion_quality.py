@@ -16,9 +16,9 @@ from linumpy_lib.fusion.ring_correlation import NoiseSplit, ring_correlation
 Floats = npt.NDArray[np.float32]
 DEPTHS = ("low", "middle", "high")
 _PLANES = 4
-_SIDE = 192
+_SIDE = 128
 # Pixels around the window that a shifted view and the spline's margin reach into.
-_AROUND = 96
+_AROUND = 64
 
 
 @dataclass(frozen=True)

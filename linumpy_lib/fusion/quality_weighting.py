@@ -20,6 +20,8 @@ Floats = npt.NDArray[np.float32]
 BLOCK = 32
 """Edge of the blocks [px]; they overlap by half."""
 HOP = BLOCK // 2
+REACH = 2
+"""Voxels to each side that the noise level of a voxel is taken from."""
 
 
 def _window() -> Floats:
@@ -36,6 +38,7 @@ def blend_quality(
     *,
     start: tuple[int, int, int] = (0, 0, 0),
     missing: tuple[Any, Any] = (None, None),
+    inner: tuple[slice, ...] | None = None,
     limits: tuple[tuple[float, float], tuple[float, float]] | None = None,
     threads: int = 1,
 ) -> Floats:
@@ -44,13 +47,17 @@ def blend_quality(
     Parameters
     ----------
     first, second : ndarray of float32
-        Registered views (z, y, x) without background, or a part of them whose corner lies on multiples of 16.
+        Registered views (z, y, x) without background, or a part of them.
     quality : Quality
         Noise, brightness and blur of the views.
     start : (int, int, int)
         The part's corner in the views.
     missing : pair of ndarray of bool, optional
         Where a view has no value; the other is taken there.
+    inner : tuple of slice, optional
+        Voxels of the part that are wanted, by default all. On each side the part ends where the views do, or holds
+        `REACH` voxels more than the blocks that what is wanted lies in: those between multiples of 16 of the views and
+        one multiple beyond.
     limits : pair of (float, float), optional
         Range of the whole views, without background; by default that of the parts.
     threads : int
@@ -59,7 +66,7 @@ def blend_quality(
     Returns
     -------
     ndarray of float32
-        Fused view at the common brightness, within the range of the two brought to it.
+        Fused view (of `inner`) at the common brightness, within the range of the two brought to it.
     """
     from scipy import ndimage
 
@@ -67,7 +74,7 @@ def blend_quality(
     gains = [g.astype(np.float32)[:, None, None] for g in quality.gains(planes)]
     views, variances = [], []
     for view, gain, (base, slope) in zip((first, second), gains, quality.noise, strict=True):
-        level = ndimage.uniform_filter(view, 5, mode="nearest")
+        level = ndimage.uniform_filter(view, 2 * REACH + 1, mode="nearest")
         np.maximum(level, 0, out=level)
         variances.append((np.float32(base) + np.float32(slope) * level) * gain**2)
         views.append(view * gain)
@@ -79,14 +86,29 @@ def blend_quality(
     ranges = limits or ((float(first.min()), float(first.max())), (float(second.min()), float(second.max())))
     low = np.minimum(*(np.float32(r[0]) * g for r, g in zip(ranges, gains, strict=True)))
     high = np.maximum(*(np.float32(r[1]) * g for r, g in zip(ranges, gains, strict=True)))
-    fused = _overlap_add(views, variances, quality, start[0], threads)
-    return np.clip(fused, low, high)
+    wanted = inner or tuple(slice(0, n) for n in first.shape)
+    fused = _overlap_add(views, variances, quality, start, wanted, threads)
+    return np.clip(fused, low[wanted[0]], high[wanted[0]])
 
 
-def _overlap_add(views: list[Floats], variances: list[Floats], quality: Quality, z_start: int, threads: int) -> Floats:
-    shape: tuple[int, ...] = views[0].shape
+def _overlap_add(
+    views: list[Floats],
+    variances: list[Floats],
+    quality: Quality,
+    start: tuple[int, int, int],
+    wanted: tuple[slice, ...],
+    threads: int,
+) -> Floats:
     window = _window()
-    pads = tuple((HOP, HOP + -int(n) % HOP) for n in shape)
+    # Blocks that reach what is wanted: the part is cut to them, or padded where the views end.
+    cuts, pads = [], []
+    for s, n, at in zip(wanted, views[0].shape, start, strict=True):
+        low = ((at + s.start) // HOP - 1) * HOP - at
+        high = (-(-(at + s.stop) // HOP) + 1) * HOP - at
+        cuts.append(slice(max(0, low), min(n, high)))
+        pads.append((max(0, -low), max(0, high - n)))
+    views, variances = ([v[tuple(cuts)] for v in parts] for parts in (views, variances))
+    z_start = start[0] + cuts[0].start - pads[0][0]
     padded = [np.pad(v, pads, mode="symmetric") for v in views]
     spread = [np.pad(v, pads, mode="symmetric") for v in variances]
     out = np.zeros(padded[0].shape, np.float32)
@@ -94,7 +116,7 @@ def _overlap_add(views: list[Floats], variances: list[Floats], quality: Quality,
     frequency = np.fft.fftfreq(BLOCK)[:, None] ** 2 + np.fft.rfftfreq(BLOCK)[None, :] ** 2
     for iz in range(counts[0]):
         z0 = iz * HOP
-        middle = z_start + z0 - HOP + (BLOCK - 1) / 2
+        middle = z_start + z0 + (BLOCK - 1) / 2
         transfer = [np.exp(-2 * np.pi**2 * s**2 * frequency).astype(np.float32) for s in quality.blur(middle)]
         for iy in range(counts[1]):
             y0 = iy * HOP
@@ -104,7 +126,8 @@ def _overlap_add(views: list[Floats], variances: list[Floats], quality: Quality,
             strip = out[z0 : z0 + BLOCK, y0 : y0 + BLOCK]
             for ix in range(counts[2]):
                 strip[:, :, ix * HOP : ix * HOP + BLOCK] += joined[ix]
-    return out[tuple(slice(HOP, HOP + side) for side in shape)]
+    begins = [s.start - cut.start + pad[0] for s, cut, pad in zip(wanted, cuts, pads, strict=True)]
+    return out[tuple(slice(b, b + s.stop - s.start) for b, s in zip(begins, wanted, strict=True))]
 
 
 def _blocks(strip: Floats, count: int) -> Floats:

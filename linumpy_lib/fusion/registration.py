@@ -22,6 +22,12 @@ MOST_VOXELS = 2_600_000
 """Voxels of the level that is registered: larger views are averaged down by 2, 4, ... first."""
 LEAST_DISTINCTNESS = 6.0
 LEAST_CORRELATION = 0.05
+# Interpolation between voxels smooths noise, which draws a correlation towards shifts of half a voxel unless the noise
+# is smooth already. Width [voxels of the level that is registered] laterally and along z.
+_LEAST_SIGMA = 0.9
+_AXIAL_SIGMA = 0.7
+# Largest factor exp(this) that evens out the first and last plane.
+_STEEPEST = 2.0
 _TURNS: dict[str, Plane] = {"camera": "yx", "channel": "zy"}
 
 
@@ -104,6 +110,8 @@ def shrink(volume: npt.NDArray[Any], factors: tuple[int, ...]) -> Floats:
 
 def prepare(volume: Floats, factors: tuple[int, ...], how: Preparation) -> Floats:
     """High-pass and even out a shrunk view for comparison: mean near zero, one spread for every plane."""
+    from scipy import ndimage
+
     from linumpy_lib.fusion.filters import apply_gauss_filter, local_median
 
     positive = volume[volume > 0][:: how.subsample]
@@ -112,14 +120,29 @@ def prepare(volume: Floats, factors: tuple[int, ...], how: Preparation) -> Float
     lateral = factors[1]
     smooth = values
     if how.gauss_kernel:
-        sigma = max(0.6, how.gauss_sigma / lateral)
+        sigma = max(_LEAST_SIGMA, how.gauss_sigma / lateral)
+        values = _without_slope(values)
         smooth = apply_gauss_filter(values, how.gauss_kernel, sigma, precise=how.precise)
+        smooth = ndimage.gaussian_filter1d(smooth, _AXIAL_SIGMA, axis=0, mode="nearest")
     if how.median_range:
         smooth = smooth - local_median(values, max(3, how.median_range // lateral))
     smooth = smooth - smooth.mean(axis=(1, 2), keepdims=True)
     spread = smooth.std(axis=(1, 2), keepdims=True)
     # Planes without content must not be blown up to the strength of the others.
     even: Floats = (smooth / np.maximum(spread, max(0.15 * float(spread.max()), 1e-6))).astype(np.float32)
+    return even
+
+
+def _without_slope(values: Floats) -> Floats:
+    """Even out brightness that falls exponentially with depth: smoothing along it would shift objects towards light."""
+    means = values.mean(axis=(1, 2), dtype=np.float64)
+    lit = means > 0.02 * means.max()
+    if lit.sum() < 4:
+        return values
+    places = np.arange(len(means), dtype=float) - (len(means) - 1) / 2
+    slope = float(np.polyfit(places[lit], np.log(means[lit]), 1, w=np.sqrt(means[lit]))[0])
+    steepest = _STEEPEST / max(1.0, places[-1])
+    even: Floats = values * np.exp(-np.clip(slope, -steepest, steepest) * places).astype(np.float32)[:, None, None]
     return even
 
 
@@ -155,7 +178,7 @@ def estimate_registration(
     method : {"gradient_descent", "nelder_mead", "bfgs"}
         How the correlation is climbed to below the pixel.
     slab_size : int
-        Planes on each side of the topology that the fine estimate looks at [px].
+        Planes, of the level that is registered, on each side of the topology's middle that the fine estimate looks at.
     topology : ndarray, optional
         Where views meet: for cameras the plane z for each (y, x), for channels the column x for each (z, y); 0 is
         nowhere. By default the middle.
@@ -171,7 +194,7 @@ def estimate_registration(
 
     Notes
     -----
-    Correlation is counted over the voxels that meet. The rotation is kept only where it exceeds twice its standard
+    Correlation is counted over the voxels that meet. The rotation is kept only where it exceeds thrice its standard
     error: noise that interpolation smooths raises the correlation, and would turn a view that is straight.
     """
     how = preparation or Preparation()
@@ -230,7 +253,7 @@ def _best(thin: Sampler, everywhere: Sampler, rough: Refined, method: Optimizer)
     if np.abs(fine.transform.offset - rough.transform.offset).max() > 2.0:
         fine = refine(everywhere, rough.transform, method, turn=True)
         sampler = everywhere
-    if not abs(fine.transform.rotation) > 2 * fine.sigma[3]:
+    if not abs(fine.transform.rotation) > 3 * fine.sigma[3]:
         fine = refine(sampler, replace(fine.transform, rotation=0.0), method, turn=False)
     return fine
 
@@ -254,9 +277,11 @@ def _slab(
             ]
         )
         level = np.asarray(topology, float)[index]
-        # Topology counts full planes from 1; 0 is none.
-        level = np.where(level > 0, (level - 0.5) / f - 0.5, -1e9)
-    reach = max(size / f, 0.0) + 0.5
+        # Topology counts full planes from 1; 0 is none. Columns that hold a single object put it anywhere in the depth;
+        # what is sought is where both views are about equally sharp, and most columns agree on that.
+        known = level[level > 0]
+        level = np.full(level.shape, (float(np.median(known)) - 0.5) / f - 0.5 if known.size else -1e9)
+    reach = max(size, 0) + 0.5
     places = np.arange(shape[axis]).reshape([-1 if k == axis else 1 for k in range(3)])
     near = np.abs(places - np.expand_dims(level, axis)) <= reach
     return np.array(np.nonzero(near), float)

@@ -15,6 +15,8 @@ Plane = Literal["yx", "zx", "zy"]
 
 # Planes and pixels around a box that a cubic spline needs to be the same as on the whole view, to single precision.
 _MARGIN = 14
+# Samples along an axis up to which each is a sum of weighted voxels.
+_FEW = 2
 
 
 @dataclass(frozen=True)
@@ -151,6 +153,9 @@ def _shifted(
     if order == 1:
         taps = [1 - part, part]
         first = 0
+    elif size <= _FEW:
+        # Few samples of a long axis: the spline of all of it would cost more than the samples' weights.
+        return _weighted(values, whole, part, size, axis)
     else:
         values = ndimage.spline_filter1d(values, 3, axis=axis, output=np.float32, mode="nearest")
         # The nearest-voxel border of the spline's coefficients is the mirror's to within its decay.
@@ -164,6 +169,26 @@ def _shifted(
         places = np.clip(np.arange(size) + whole + first + k, 0, count - 1)
         out += np.float32(tap) * np.take(values, places, axis=axis)
     return out
+
+
+def _weighted(
+    values: npt.NDArray[np.float32], whole: int, part: float, size: int, axis: int
+) -> npt.NDArray[np.float32]:
+    """Sample a cubic spline at few places by the weight that each voxel has in the sample."""
+    # Coefficients are the voxels convolved with sqrt(3) r^|k|; a sample takes four of them.
+    pole = np.sqrt(3) - 2
+    p = part
+    taps = [(1 - p) ** 3 / 6, (4 - 6 * p**2 + 3 * p**3) / 6, (1 + 3 * p + 3 * p**2 - 3 * p**3) / 6, p**3 / 6]
+    steps = np.arange(-_MARGIN + 1, _MARGIN + 1)
+    weights = np.sqrt(3) * sum(tap * pole ** np.abs(steps + 1 - k) for k, tap in enumerate(taps))
+    weights /= weights.sum()
+    count = values.shape[axis]
+    lines = np.moveaxis(values, axis, 0)
+    out = np.zeros((size, *lines.shape[1:]), np.float32)
+    for k in range(size):
+        for step, weight in zip(steps, weights, strict=True):
+            out[k] += np.float32(weight) * lines[min(max(k + whole + int(step), 0), count - 1)]
+    return np.moveaxis(out, 0, axis)
 
 
 def apply_registration(volume: npt.NDArray[Any], transform: Transform, order: int = 3) -> npt.NDArray[np.float32]:

@@ -34,5 +34,5 @@ class BlendingParameters(Parameters):
         Field(description="View of a camera pair that looks at low z: 1 the first, 2 the second"),
     ] = 1
     save_diagnostics: Annotated[
-        bool, Field(description="Write the diagnostic pictures of each pair and time point")
+        bool, Field(description="Write the diagnostic pictures of each pair and time point, and measure its resolution")
     ] = True

@@ -25,7 +25,7 @@ class RegistrationParameters(Parameters):
     fusion_slab_size_channels: Annotated[
         int,
         Field(
-            description="Planes on each side of the topology that channels are registered on",
+            description="Planes on each side of the topology's middle that channels are registered on",
             ge=0,
             json_schema_extra={"unit": "px"},
         ),
@@ -33,7 +33,7 @@ class RegistrationParameters(Parameters):
     fusion_slab_size_cameras: Annotated[
         int,
         Field(
-            description="Planes on each side of the topology that cameras are registered on",
+            description="Planes on each side of the topology's middle that cameras are registered on",
             ge=0,
             json_schema_extra={"unit": "px"},
         ),

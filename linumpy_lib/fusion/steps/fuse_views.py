@@ -133,7 +133,7 @@ def _report(
     task.metric("fused", "yes", status="ok")
     for name, value in figures.items():
         task.metric(name, round(value, 5))
-    resolution = resolution_over_depth(source, spacing[2])
+    resolution = resolution_over_depth(source, spacing[2]) if parameters.save_diagnostics else []
     for place, found in zip(DEPTHS, resolution, strict=False):
         for name, value in (("first", found.first), ("second", found.second), ("fused", found.fused)):
             task.metric(f"resolution_{name}_{place}", _rounded(value), "um")
