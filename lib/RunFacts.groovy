@@ -59,11 +59,17 @@ class RunFacts {
                 pipeline: workflow.manifest.version,
                 nextflow: workflow.nextflow.version.toString(),
                 java: System.getProperty('java.version'),
-                container: workflow.containerEngine ? workflow.container.toString() : '',
+                container: image(workflow),
             ],
             failed: FailedSlices.all,
             files: files,
         ]
         return JsonOutput.toJson(facts)
+    }
+
+    /** The image of the tasks, empty without one. */
+    static String image(Object workflow) {
+        // Outside of a task, the version in the name that the profiles build is an empty map.
+        return workflow.containerEngine ? workflow.container.toString().replace('[:]', workflow.manifest.version.toString()) : ''
     }
 }

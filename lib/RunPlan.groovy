@@ -145,7 +145,8 @@ class RunPlan {
             final words = ['workflow', 'input', 'output', 'subject_name', 'anisotropy_slabs', 'anisotropy_channel', 'use_old_folder_structure',
                 'axial_resolution', 'mosaic_resolution', 'sharding_factor', 'preprocess', 'shifts_xy', 'slice_config', 'resolution',
                 'registration_slicing_interval_mm', 'specimen', 'timepoints', 'cameras', 'channels', 'camera_channel_map', 'camera_pairs',
-                'reference_channels', 'dependent_channels', 'fusion_enable', 'fusion_camera_pairs', 'fusion_channel_pairs', 'fusion_4view_only'].
+                'reference_channels', 'dependent_channels', 'fusion_enable', 'fusion_camera_pairs', 'fusion_channel_pairs', 'fusion_4view_only',
+                'generate_aips', 'generate_previews', 'fix_curvature_enabled', 'correct_bias_field'].
                 collectMany { String name -> ["--${name}".toString(), text(name)] }
             final found = HeadCheck.run(project, words)
             lines << found.text

@@ -30,7 +30,7 @@ class RunRecord {
             commit: workflow.commitId,
             nextflow: workflow.nextflow.version.toString(),
             java: System.getProperty('java.version'),
-            container: workflow.container,
+            container: RunFacts.image(workflow),
             steps: steps,
         ])
     }

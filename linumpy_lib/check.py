@@ -18,6 +18,7 @@ STEP_CHOICES = (
     *("shifts_xy", "slice_config", "resolution", "registration_slicing_interval_mm"),
     *("specimen", "timepoints", "cameras", "channels", "camera_channel_map", "camera_pairs", "reference_channels"),
     *("dependent_channels", "fusion_enable", "fusion_camera_pairs", "fusion_channel_pairs", "fusion_4view_only"),
+    *("generate_aips", "generate_previews", "fix_curvature_enabled", "correct_bias_field"),
 )
 """Parameters that change the plan."""
 
@@ -61,7 +62,8 @@ def check_run(
     paths = [] if pattern == "simulate" else _expand(pattern)
     if pattern != "simulate" and not paths:
         problems.append(f"--input: nothing matches '{pattern}'; check the path, and quote a glob against the shell")
-    first = workflow.split(",")[0]
+    first, *later = workflow.split(",")
+    choices = {**(choices or {}), "later": ",".join(later)}
     for path in paths:
         if first == "anisotropy":
             from linumpy_lib.anisotropy.check import check_volume
@@ -70,15 +72,15 @@ def check_run(
         elif first == "preprocess":
             from linumpy_lib.acquisition.check import check_acquisition
 
-            lines, wrong, size = check_acquisition(path, choices or {})
+            lines, wrong, size = check_acquisition(path, choices)
         elif first == "reconstruct":
             from linumpy_lib.alignment.check import check_mosaics
 
-            lines, wrong, size = check_mosaics(path, choices or {})
+            lines, wrong, size = check_mosaics(path, choices)
         elif first == "fusion":
             from linumpy_lib.fusion.check import check_recording
 
-            lines, wrong, size = check_recording(path, choices or {})
+            lines, wrong, size = check_recording(path, choices)
         else:
             continue
         plan += lines

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from linumpy_lib.acquisition.discovery import Acquisition, find_tiles
@@ -13,6 +13,7 @@ from linumpy_lib.acquisition.slice_tiles import SliceTiles, measure_slice
 from linumpy_lib.acquisition.steps.create_mosaic_grid import CreateMosaicGridParameters
 from linumpy_lib.acquisition.steps.estimate_xy_shifts import EstimateXyShiftsParameters
 from linumpy_lib.acquisition.tile_image import TileFixes, tile_shape
+from linumpy_lib.costs import Work, cost_line, maps_work, reconstruction_work, slice_memory_bytes
 from linumpy_lib.errors import PipelineError
 from linumpy_lib.io.slice_config import slice_name
 
@@ -48,6 +49,7 @@ def check_acquisition(folder: Path, choices: Mapping[str, str]) -> tuple[list[st
     lines = _found(folder, acquisition)
     problems: list[str] = []
     slices: list[SliceTiles] = []
+    plans: list[MosaicPlan] = []
     disk = memory = 0
     for slice_id in acquisition.slice_ids:
         try:
@@ -63,6 +65,7 @@ def check_acquisition(folder: Path, choices: Mapping[str, str]) -> tuple[list[st
             sharding_factor=mosaic.sharding_factor,
         )
         slices.append(source)
+        plans.append(plan)
         lines.append(_describe(plan))
         disk += plan.n_bytes
         memory = max(memory, _memory(plan))
@@ -73,7 +76,36 @@ def check_acquisition(folder: Path, choices: Mapping[str, str]) -> tuple[list[st
             f"  {len(slices)} mosaics, 0.3 GB of memory each and {memory / 1e9:.2g} GB more for each thread, "
             f"at most {disk / 1e9:.3g} GB of results"
         )
+        raw = sum(tile.n_bytes for source in slices for tile in source.tiles.values()) / 4
+        work = [Work("create_mosaic_grid", len(slices), raw), Work("tables", 2, 0)]
+        work += [
+            Work(step, len(slices), disk / 4)
+            for step in ("generate_aips", "generate_previews")
+            if choices.get(step) == "true"
+        ]
+        after, most = _later(plans, choices)
+        lines.append(cost_line(work + after, max(2e8 + 2 * memory, most)))
     return lines, problems, disk
+
+
+def _later(plans: Sequence[MosaicPlan], choices: Mapping[str, str]) -> tuple[list[Work], float]:
+    """Tasks that make a volume of the mosaics, and the memory of the largest, if that follows in the chain."""
+    if "reconstruct" not in choices.get("later", "").split(","):
+        return [], 0.0
+    target = float(choices.get("resolution") or 10)
+    size = [math.prod(plan.grid.shape) for plan in plans]
+    finer = [math.prod(plan.spacing_um) / target**3 if target > 0 else 1.0 for plan in plans]
+    voxels = sum(n * f for n, f in zip(size, finer, strict=True))
+    ids = [plan.source.slice_id for plan in plans]
+    interval_um = 1000 * float(choices.get("registration_slicing_interval_mm") or 0.2)
+    depth = (max(ids) - min(ids) + 1) * interval_um / (target if target > 0 else plans[0].spacing_um[0])
+    area = max(
+        n * f / (p.grid.shape[0] * p.spacing_um[0] / (target if target > 0 else p.spacing_um[0]))
+        for n, f, p in zip(size, finer, plans, strict=True)
+    )
+    tile = max(math.prod(p.grid.tile_shape) * max(1.0, f) for p, f in zip(plans, finer, strict=True))
+    work = reconstruction_work(len(plans), sum(size), voxels, depth * area, choices)
+    return work + maps_work(depth * area, choices), slice_memory_bytes(tile)
 
 
 def _found(folder: Path, acquisition: Acquisition) -> list[str]:

@@ -7,6 +7,7 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
+from linumpy_lib.costs import cost_line, maps_work, reconstruction_work, slice_memory_bytes
 from linumpy_lib.errors import PipelineError
 from linumpy_lib.io import open_volume
 from linumpy_lib.io.mosaic_grid import mosaic_grid
@@ -43,6 +44,7 @@ def check_mosaics(folder: Path, choices: Mapping[str, str]) -> tuple[list[str], 
         return lines, [f"--input: {folder} holds no mosaic_grid*_z*.ome.zarr; make mosaics with preprocess"], 0
     target = float(choices.get("resolution") or 10)
     areas, spacing = {}, (target,) * 3
+    native_voxels, voxels, tile = 0.0, 0.0, 0.0
     for slice_id, path in stores.items():
         try:
             volume = open_volume(path)
@@ -58,6 +60,9 @@ def check_mosaics(folder: Path, choices: Mapping[str, str]) -> tuple[list[str], 
         if grid.missing:
             text += f", {len(grid.missing)} missing"
         lines.append(f"{text}; {' x '.join(str(n) for n in volume.shape)} voxels of {_sizes(native)} um")
+        finer = math.prod(native[-3:]) / math.prod(spacing)
+        native_voxels, voxels = native_voxels + math.prod(volume.shape), voxels + math.prod(volume.shape) * finer
+        tile = max(tile, math.prod(grid.tile_shape) * max(1.0, finer))
         areas[slice_id] = (grid.shape[1] * native[-2] / spacing[1], grid.shape[2] * native[-1] / spacing[2])
     problems += _tables(folder, stores, choices, lines)
     if not areas:
@@ -71,7 +76,11 @@ def check_mosaics(folder: Path, choices: Mapping[str, str]) -> tuple[list[str], 
     height, width = (math.ceil(max(area[k] for area in areas.values())) for k in range(2))
     size = 4 * depth * height * width
     lines.append(f"  volume of about {depth} x {height} x {width} voxels (z, y, x) of {_sizes(spacing)} um")
-    lines.append(f"  {12 * len(stores) + 6} tasks at most, {size / 1e9:.3g} GB of float32 before compression")
+    lines.append(f"  {size / 1e9:.3g} GB of float32 before compression")
+    volume_voxels = depth * height * width
+    work = reconstruction_work(len(stores), native_voxels, voxels, volume_voxels, choices)
+    work += maps_work(volume_voxels, choices)
+    lines.append(cost_line(work, slice_memory_bytes(tile)))
     return lines, problems, 2 * size
 
 

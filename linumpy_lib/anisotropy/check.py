@@ -7,6 +7,7 @@ from pathlib import Path
 
 from linumpy_lib.anisotropy.steps import results
 from linumpy_lib.anisotropy.steps.compute_anisotropy import spatial_volume
+from linumpy_lib.costs import Work, cost_line
 from linumpy_lib.errors import PipelineError
 from linumpy_lib.io import open_volume
 
@@ -14,7 +15,12 @@ BYTES_PER_VOXEL = 25
 """Six measures and two directions in float16, and the mask."""
 
 _PYRAMID = 8 / 7
-_MEMORY = "1.5 GB"
+_BLOCK_SIDE = 160
+
+
+def memory_bytes(voxels: int) -> float:
+    """Peak memory of a task: blocks, and one open shard for each level of the pyramid of each store."""
+    return 600e6 + 230e6 * max(0.0, math.log2(max(1, voxels) ** (1 / 3) / _BLOCK_SIDE))
 
 
 def check_volume(path: Path, slabs: int, channel: str = "") -> tuple[list[str], list[str], int]:
@@ -47,9 +53,12 @@ def check_volume(path: Path, slabs: int, channel: str = "") -> tuple[list[str], 
     spacing = "unknown" if volume.spacing_um is None else " x ".join(f"{s:g}" for s in volume.spacing_um) + " um"
     disk = round(math.prod(volume.shape) * BYTES_PER_VOXEL * _PYRAMID)
     tasks = f"{min(slabs, rows[0])} slabs" if slabs > 1 else "one task"
+    count = max(1, min(slabs, rows[0]))
+    work = [Work("compute_anisotropy", count, math.prod(volume.shape)), Work("report", 1, 0)]
     lines = [
         f"{path.name}: {size} voxels ({volume.dtype}), voxel size {spacing}",
-        f"  {math.prod(rows)} blocks in {tasks}, {_MEMORY} of memory each, at most {disk / 1e9:.1f} GB of results",
+        f"  {math.prod(rows)} blocks in {tasks}, at most {disk / 1e9:.1f} GB of results",
+        cost_line(work, memory_bytes(math.prod(volume.shape))),
     ]
     if slabs > rows[0]:
         lines.append(f"  only {rows[0]} of the {slabs} slabs have planes: one holds {results.SHARD[0]} at least")

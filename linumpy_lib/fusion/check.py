@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
+from linumpy_lib.costs import Work, cost_line
 from linumpy_lib.errors import InputError, ParameterError
 from linumpy_lib.fusion.discovery import RawView, discover
 from linumpy_lib.fusion.parameters.selection import SelectionParameters
@@ -54,9 +55,20 @@ def check_recording(path: Path, choices: Mapping[str, str]) -> tuple[list[str], 
         f"missing views: {missing}",
         f"pairs to fuse: {pairs} ({'cameras ' + str(plan.camera_pairs) if plan.camera_pairs else 'no camera pairs'}"
         f"{', channels ' + str(plan.channel_pairs) if plan.channel_pairs else ''})",
-        f"tasks: {2 + len(views) + 2 * pairs}; memory: at most {_PER_VIEW_GB:.0f} GB for each",
+        cost_line(_work(len(views), pairs, stored / 2), _PER_VIEW_GB * 1e9),
     ]
     return lines, problems, stored + (stored // max(1, len(views))) * pairs
+
+
+def _work(views: int, pairs: int, voxels: float) -> list[Work]:
+    """Tasks of a fusion, from the voxels of all views."""
+    both = 2 * voxels / max(1, views) * pairs
+    work = [
+        Work("correct_view", views, voxels),
+        Work("register_views", pairs, both),
+        Work("fuse_views", pairs, both / 2),
+    ]
+    return [*work, Work("tables", 2, 0), Work("report", 1, 0)]
 
 
 def _size_problem(view: RawView) -> str:

@@ -53,7 +53,7 @@ def test_apptainer_takes_the_file_of_this_version_and_the_checkout(tmp_path: Pat
     assert {"SIMULATE_FIBRES", "COMPUTE_ANISOTROPY"} <= options.keys()
     for text in options.values():
         assert f"{ROOT}/containers/linumpy-pipeline-{__version__}.sif" in text
-        assert f"--bind '{ROOT}:{ROOT}:ro'" in text
+        assert f"--bind '{ROOT}/linumpy_lib:{ROOT}/linumpy_lib:ro'" in text
         assert "--nv" not in text
 
 

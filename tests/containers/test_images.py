@@ -72,31 +72,6 @@ def test_a_run_inside_has_the_bytes_of_a_run_outside(
     assert (FILE.name if engine == "apptainer" else NAME) in str(versions["container"])
 
 
-def site() -> list[str]:
-    return ["-c", SITE] if SITE else []
-
-
-@pytest.mark.parametrize("engine", ["apptainer", "docker"])
-def test_labels_tell_version_and_lock(engine: str) -> None:
-    found = labels(engine)
-    assert found["org.opencontainers.image.version"] == __version__
-    lock = hashlib.sha256((ROOT / "requirements.lock").read_bytes()).hexdigest()
-    assert found["linumpy-pipeline.lock.sha256"] == lock
-
-
-@pytest.mark.parametrize("engine", ["apptainer", "docker"])
-def test_a_run_inside_gives_the_bytes_of_one_outside(engine: str, outside: dict[str, str], tmp_path: Path) -> None:
-    labels(engine)
-    nextflow = Nextflow(tmp_path / "inside")
-    run = nextflow.run("-profile", f"test,cpu,{engine}", *site())
-    assert run.status == 0, run.text
-    scripts = [path.read_text() for path in (nextflow.folder / "work").rglob(".command.run")]
-    assert scripts
-    assert all(f"{engine} " in script for script in scripts)
-    assert len(outside) > 10
-    assert digests(nextflow.folder / "test_results") == outside
-
-
 @pytest.mark.parametrize("engine", ["apptainer", "docker"])
 def test_it_runs_as_the_user_who_starts_it(engine: str) -> None:
     """By hand: nobody in Docker, oneself in Apptainer; never root of an image that was made as root."""

@@ -19,8 +19,12 @@ BASE = {
     "env.PYTHONNOUSERSITE": "1",
 }
 # Closures, shown as they are written: what they come to is in tests/containers.
-APPTAINER_OPTIONS = """{ "--bind '${projectDir}:${projectDir}:ro'${task.accelerator ? ' --nv' : ''}" }"""
-DOCKER_OPTIONS = """{ "-v '${projectDir}:${projectDir}:ro'${task.accelerator ? ' --gpus all' : ''}" }"""
+APPTAINER_OPTIONS = (
+    """{ "--bind '${projectDir}/linumpy_lib:${projectDir}/linumpy_lib:ro'${task.accelerator ? ' --nv' : ''}" }"""
+)
+DOCKER_OPTIONS = (
+    """{ "-v '${projectDir}/linumpy_lib:${projectDir}/linumpy_lib:ro'${task.accelerator ? ' --gpus all' : ''}" }"""
+)
 EXPECTED: dict[str, dict[str, str]] = {
     "cpu": {"params.device": "'cpu'"},
     "mps": {"params.device": "'mps'", "process.'withLabel:.*gpu'.maxForks": "1"},
