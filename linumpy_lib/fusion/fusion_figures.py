@@ -11,7 +11,7 @@ from linumpy_lib.fusion.fused_view import FusedView
 from linumpy_lib.io.volume import Volume
 
 Floats = npt.NDArray[np.float32]
-_PLANES = 96
+_PLANES = 48
 _SIDE = 320
 
 
