@@ -57,7 +57,7 @@ def check_volume(path: Path, slabs: int, channel: str = "") -> tuple[list[str], 
     work = [Work("compute_anisotropy", count, math.prod(volume.shape)), Work("report", 1, 0)]
     lines = [
         f"{path.name}: {size} voxels ({volume.dtype}), voxel size {spacing}",
-        f"  {math.prod(rows)} blocks in {tasks}, at most {disk / 1e9:.1f} GB of results",
+        f"  {math.prod(rows)} blocks in {tasks}, at most {disk / 1e9:.3g} GB of results",
         cost_line(work, memory_bytes(math.prod(volume.shape))),
     ]
     if slabs > rows[0]:
