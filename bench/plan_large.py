@@ -2,9 +2,9 @@
 
 python -m bench.plan_large [--terabytes 10] [--tile 200,400,400] [--grid 10] [--cores 256] [--check]
 
-The costs are those that `bench.bench_slice_chain`, `bench.bench_preprocess`, `bench.bench_stack` and
-`bench.bench_anisotropy_volume` measured; `--check` holds the same model, made from the smaller runs, against the
-largest ones.
+The rates are those of the pipeline's own `--check` (`linumpy_lib.costs`), peaks of memory those of the benchmarks. Here
+`--check` holds the rates against the largest runs that were measured: `bench.bench_slice_chain --large` and
+`bench.bench_anisotropy_volume --large`.
 """
 
 from __future__ import annotations
@@ -13,6 +13,8 @@ import argparse
 import math
 from dataclasses import dataclass
 
+from linumpy_lib.costs import Work
+
 SHARD = 256
 """Edge of the shards of slices and volumes, voxels."""
 LEFT = 0.88
@@ -20,42 +22,44 @@ LEFT = 0.88
 
 
 @dataclass(frozen=True)
-class Cost:
-    """A step: processor nanoseconds per voxel in a smaller and in the largest run, peak memory in the latter."""
+class Step:
+    """What the plan needs of a step besides its rate; processor seconds and memory are those of the largest run."""
 
-    step: str
-    small_ns: float
-    large_ns: float
-    peak_mb: float
+    name: str
     writes: str
+    peak_mb: float
+    measured_cpu_s: float | None = None
     whole: bool = False
 
 
-# Slices of 400 and 3200 million voxels; maps of 134 and 1074 million voxels.
-COSTS = (
-    Cost("create_mosaic_grid", 6.6, 6.6, 257, "mosaic"),
-    Cost("resample_mosaic_grid", 14, 17.1, 951, "mosaic"),
-    Cost("fix_focal_curvature", 30, 35.2, 1268, "mosaic"),
-    Cost("fix_illumination", 69, 34.5, 1275, "mosaic"),
-    Cost("stitch_slice", 73, 63.4, 715, "slice"),
-    Cost("correct_beam_profile", 30, 25.4, 679, "slice"),
-    Cost("crop_interface", 26, 21.5, 686, "slice"),
-    Cost("compensate_attenuation", 32, 27.6, 677, "slice"),
-    Cost("measure_slice", 15, 12.5, 477, ""),
-    Cost("normalize_slice", 16, 20.1, 385, "slice"),
-    Cost("align_common_space", 47, 47, 630, "slice", whole=True),
-    Cost("register_pair", 100, 100, 340, ""),
-    Cost("stack_slices", 47, 47, 630, "volume", whole=True),
+# Measured: one slice of 3200 million voxels, 10 x 10 tiles.
+STEPS = (
+    Step("create_mosaic_grid", "mosaic", 257),
+    Step("resample_mosaic_grid", "mosaic", 951, 54.9),
+    Step("fix_focal_curvature", "mosaic", 1268, 112.6),
+    Step("fix_illumination", "mosaic", 1275, 110.6),
+    Step("stitch_slice", "slice", 715, 202.9),
+    Step("correct_beam_profile", "slice", 679, 81.3),
+    Step("crop_interface", "slice", 686, 68.7),
+    Step("compensate_attenuation", "slice", 677, 88.2),
+    Step("measure_slice", "", 477, 40.1),
+    Step("normalize_slice", "slice", 385, 64.5),
+    Step("align_common_space", "slice", 630, whole=True),
+    Step("register_pair", "", 340),
+    Step("stack_slices", "volume", 630, whole=True),
 )
-MAPS = Cost("compute_anisotropy", 170, 172, 1237, "maps")
+MEASURED_VOXELS = 3200e6
+MAPS = Step("compute_anisotropy", "", 1237, 184.3)
+MAPS_VOXELS = 1024.0**3
 
 
 def check() -> list[tuple[str, float]]:
-    """Return by step what the smaller run predicts for the largest one, as a ratio."""
-    measured = [cost for cost in (*COSTS, MAPS) if cost.small_ns != cost.large_ns]
-    rows = [(cost.step, cost.small_ns / cost.large_ns) for cost in measured]
-    chain = [cost for cost in measured if cost is not MAPS]
-    rows.append(("chain of a slice", sum(c.small_ns for c in chain) / sum(c.large_ns for c in chain)))
+    """Return by step what the rates predict for the largest measured run, as a ratio."""
+    measured = {step.name: step.measured_cpu_s for step in STEPS if step.measured_cpu_s}
+    told = {name: Work(name, 1, MEASURED_VOXELS).cpu_s for name in measured}
+    rows = [(name, told[name] / seconds) for name, seconds in measured.items()]
+    rows.append(("chain of a slice", sum(told.values()) / sum(measured.values())))
+    rows.append((MAPS.name, Work(MAPS.name, 1, MAPS_VOXELS).cpu_s / (MAPS.measured_cpu_s or math.nan)))
     return rows
 
 
@@ -86,18 +90,22 @@ def plan(
     files = {"mosaic": math.ceil(grid / per_side) ** 2 + 2, "slice": shards + 2, "volume": shards, "": 0}
     size = {"mosaic": raw, "slice": stitched, "volume": stitched * 8 / 7, "": 0.0}
     rows: list[dict[str, float | str]] = []
-    for cost in COSTS:
-        # Costs of the chain are counted on voxels of the mosaic, overlap included, those of stacking on stitched ones.
-        worked = stitched if cost.step in ("align_common_space", "register_pair", "stack_slices") else raw
+    for step in STEPS:
+        tasks, worked = 1 if step.whole else slices, slices * raw * 1.0
+        if step.name in ("align_common_space", "stack_slices"):
+            worked = slices * stitched
+        elif step.name == "register_pair":  # pairs one and two apart, each of two slices
+            tasks, worked = max(0, 2 * slices - 3), 4 * slices * stitched
+        hours = Work(step.name, tasks, worked).cpu_s / 3600
         rows.append(
             {
-                "step": cost.step,
-                "tasks": 1 if cost.whole else slices,
-                "cpu_h": slices * worked * cost.large_ns / 3.6e12,
-                "task_cpu_h": (slices if cost.whole else 1) * worked * cost.large_ns / 3.6e12,
-                "peak_mb": cost.peak_mb,
-                "disk_tb": slices * size[cost.writes] * 4 * LEFT / 1e12,
-                "files": slices * files[cost.writes],
+                "step": step.name,
+                "tasks": tasks,
+                "cpu_h": hours,
+                "task_cpu_h": hours / max(tasks, 1),
+                "peak_mb": step.peak_mb,
+                "disk_tb": slices * size[step.writes] * 4 * LEFT / 1e12,
+                "files": slices * files[step.writes],
             }
         )
     return rows
