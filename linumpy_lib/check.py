@@ -90,7 +90,7 @@ def check_run(
     while not folder.exists():
         folder = folder.parent
     free = shutil.disk_usage(folder).free
-    plan.append(f"disk: {disk / 1e9:.1f} GB at most for results, as much again in work/; {free / 1e9:.1f} GB free")
+    plan.append(f"disk: {disk / 1e9:.3g} GB at most for results, as much again in work/; {free / 1e9:.1f} GB free")
     if 2 * disk > free:
         problems.append(
             f"--output: {folder} has {free / 1e9:.1f} GB free, the run may need {2 * disk / 1e9:.1f} GB; free some or "

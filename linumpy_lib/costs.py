@@ -108,6 +108,16 @@ def maps_work(volume: float, choices: Mapping[str, str]) -> list[Work]:
     return [Work("compute_anisotropy", 1, volume), Work("report", 1, 0)]
 
 
+def volume_bytes(voxels: float) -> int:
+    """Bytes of a stacked volume of float32 before compression, as a store and as an archive."""
+    return round(2 * 4 * voxels)
+
+
+def maps_bytes(voxels: float) -> int:
+    """Bytes of six measures and two directions in float16 and the mask, with their pyramids, before compression."""
+    return round(25 * voxels * 8 / 7)
+
+
 def cost_line(work: Iterable[Work], memory_bytes: float) -> str:
     """Tell the cost of a run in one line.
 

@@ -13,7 +13,15 @@ from linumpy_lib.acquisition.slice_tiles import SliceTiles, measure_slice
 from linumpy_lib.acquisition.steps.create_mosaic_grid import CreateMosaicGridParameters
 from linumpy_lib.acquisition.steps.estimate_xy_shifts import EstimateXyShiftsParameters
 from linumpy_lib.acquisition.tile_image import TileFixes, tile_shape
-from linumpy_lib.costs import Work, cost_line, maps_work, reconstruction_work, slice_memory_bytes
+from linumpy_lib.costs import (
+    Work,
+    cost_line,
+    maps_bytes,
+    maps_work,
+    reconstruction_work,
+    slice_memory_bytes,
+    volume_bytes,
+)
 from linumpy_lib.errors import PipelineError
 from linumpy_lib.io.slice_config import slice_name
 
@@ -83,15 +91,16 @@ def check_acquisition(folder: Path, choices: Mapping[str, str]) -> tuple[list[st
             for step in ("generate_aips", "generate_previews")
             if choices.get(step) == "true"
         ]
-        after, most = _later(plans, choices)
+        after, most, more = _later(plans, choices)
+        disk += more
         lines.append(cost_line(work + after, max(2e8 + 2 * memory, most)))
     return lines, problems, disk
 
 
-def _later(plans: Sequence[MosaicPlan], choices: Mapping[str, str]) -> tuple[list[Work], float]:
-    """Tasks that make a volume of the mosaics, and the memory of the largest, if that follows in the chain."""
+def _later(plans: Sequence[MosaicPlan], choices: Mapping[str, str]) -> tuple[list[Work], float, int]:
+    """Tasks that make a volume of the mosaics, memory of the largest, bytes of results; none if it does not follow."""
     if "reconstruct" not in choices.get("later", "").split(","):
-        return [], 0.0
+        return [], 0.0, 0
     target = float(choices.get("resolution") or 10)
     size = [math.prod(plan.grid.shape) for plan in plans]
     finer = [math.prod(plan.spacing_um) / target**3 if target > 0 else 1.0 for plan in plans]
@@ -105,7 +114,9 @@ def _later(plans: Sequence[MosaicPlan], choices: Mapping[str, str]) -> tuple[lis
     )
     tile = max(math.prod(p.grid.tile_shape) * max(1.0, f) for p, f in zip(plans, finer, strict=True))
     work = reconstruction_work(len(plans), sum(size), voxels, depth * area, choices)
-    return work + maps_work(depth * area, choices), slice_memory_bytes(tile)
+    maps = maps_work(depth * area, choices)
+    stored = volume_bytes(depth * area) + (maps_bytes(depth * area) if maps else 0)
+    return work + maps, slice_memory_bytes(tile), stored
 
 
 def _found(folder: Path, acquisition: Acquisition) -> list[str]:

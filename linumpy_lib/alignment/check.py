@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
-from linumpy_lib.costs import cost_line, maps_work, reconstruction_work, slice_memory_bytes
+from linumpy_lib.costs import cost_line, maps_bytes, maps_work, reconstruction_work, slice_memory_bytes, volume_bytes
 from linumpy_lib.errors import PipelineError
 from linumpy_lib.io import open_volume
 from linumpy_lib.io.mosaic_grid import mosaic_grid
@@ -79,9 +79,10 @@ def check_mosaics(folder: Path, choices: Mapping[str, str]) -> tuple[list[str], 
     lines.append(f"  {size / 1e9:.3g} GB of float32 before compression")
     volume_voxels = depth * height * width
     work = reconstruction_work(len(stores), native_voxels, voxels, volume_voxels, choices)
-    work += maps_work(volume_voxels, choices)
-    lines.append(cost_line(work, slice_memory_bytes(tile)))
-    return lines, problems, 2 * size
+    maps = maps_work(volume_voxels, choices)
+    lines.append(cost_line(work + maps, slice_memory_bytes(tile)))
+    stored = volume_bytes(volume_voxels) + (maps_bytes(volume_voxels) if maps else 0)
+    return lines, problems, stored
 
 
 def _tables(folder: Path, stores: Mapping[int, Path], choices: Mapping[str, str], lines: list[str]) -> list[str]:

@@ -7,14 +7,10 @@ from pathlib import Path
 
 from linumpy_lib.anisotropy.steps import results
 from linumpy_lib.anisotropy.steps.compute_anisotropy import spatial_volume
-from linumpy_lib.costs import Work, cost_line
+from linumpy_lib.costs import Work, cost_line, maps_bytes
 from linumpy_lib.errors import PipelineError
 from linumpy_lib.io import open_volume
 
-BYTES_PER_VOXEL = 25
-"""Six measures and two directions in float16, and the mask."""
-
-_PYRAMID = 8 / 7
 _BLOCK_SIDE = 160
 
 
@@ -51,13 +47,13 @@ def check_volume(path: Path, slabs: int, channel: str = "") -> tuple[list[str], 
     rows = [math.ceil(n / s) for n, s in zip(volume.shape, results.SHARD, strict=True)]
     size = " x ".join(str(n) for n in volume.shape)
     spacing = "unknown" if volume.spacing_um is None else " x ".join(f"{s:g}" for s in volume.spacing_um) + " um"
-    disk = round(math.prod(volume.shape) * BYTES_PER_VOXEL * _PYRAMID)
+    disk = maps_bytes(math.prod(volume.shape))
     tasks = f"{min(slabs, rows[0])} slabs" if slabs > 1 else "one task"
     count = max(1, min(slabs, rows[0]))
     work = [Work("compute_anisotropy", count, math.prod(volume.shape)), Work("report", 1, 0)]
     lines = [
         f"{path.name}: {size} voxels ({volume.dtype}), voxel size {spacing}",
-        f"  {math.prod(rows)} blocks in {tasks}, at most {disk / 1e9:.1f} GB of results",
+        f"  {math.prod(rows)} blocks in {tasks}, at most {disk / 1e9:.3g} GB of results",
         cost_line(work, memory_bytes(math.prod(volume.shape))),
     ]
     if slabs > rows[0]:
