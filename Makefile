@@ -37,7 +37,7 @@ check:  ## static checks: format, lint, types, import rules, generated files, Ne
 .PHONY: test
 test: check  ## make check, then every test that needs no special hardware
 	@$(SETUP) dev torch
-	@$(BIN)/python -m pytest -n 2 -m "not gpu and not mps and not slurm" $(ARGS)
+	@$(BIN)/python -m pytest -n 2 -m "not gpu and not mps and not slurm and not faults" $(ARGS)
 
 .PHONY: test-gpu
 test-gpu:  ## the tests that need a CUDA device
@@ -49,6 +49,11 @@ test-slurm:  ## the tests on a Slurm cluster of one node, started for them and s
 	@$(SETUP) dev
 	@conf/setup/slurm.sh
 	@$(BIN)/python -m pytest -m slurm $(ARGS)
+
+.PHONY: test-faults
+test-faults:  ## disturb runs in every way that tests/faults knows: how many they survive, bytes lost
+	@$(SETUP) dev
+	@$(BIN)/python -m pytest -m faults tests/faults $(ARGS)
 
 .PHONY: test-mps
 test-mps:  ## the tests that need an Apple device
