@@ -37,7 +37,7 @@ check:  ## static checks: format, lint, types, import rules, generated files, Ne
 .PHONY: test
 test: check  ## make check, then every test that needs no special hardware
 	@$(SETUP) dev torch
-	@$(BIN)/python -m pytest -n 2 -m "not gpu and not mps and not slurm and not long" $(ARGS)
+	@$(BIN)/python -m pytest -n 2 -m "not gpu and not mps and not slurm and not long and not faults" $(ARGS)
 
 .PHONY: test-gpu
 test-gpu:  ## the tests that need a CUDA device
@@ -54,6 +54,11 @@ test-slurm:  ## the tests on a Slurm cluster of one node, started for them and s
 test-long:  ## every value of every option, every preset and every documented command, in whole runs; an hour
 	@$(SETUP) dev
 	@$(BIN)/python -m pytest -m long $(ARGS)
+
+.PHONY: test-faults
+test-faults:  ## disturb runs in every way that tests/faults knows: how many they survive, bytes lost
+	@$(SETUP) dev
+	@$(BIN)/python -m pytest -m faults tests/faults $(ARGS)
 
 .PHONY: test-mps
 test-mps:  ## the tests that need an Apple device
