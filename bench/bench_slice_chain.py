@@ -1,6 +1,7 @@
 """One slice through all steps from its mosaic to the finished slice: time and peak memory of each.
 
 python -m bench.bench_slice_chain [--quick] [--large] [--json results.json] [--folder scratch]
+python -m bench.bench_slice_chain --large --folder scratch --only prepare    # then each step by its name, one at a time
 """
 
 from __future__ import annotations
@@ -125,36 +126,36 @@ def position_error(folder: str) -> float:
     return float(np.sqrt(np.mean(np.sum(difference**2, axis=1))))
 
 
-def bench(grid: list[int], tile: list[int], scratch: str | None) -> list[dict[str, Any]]:
-    """Run the chain once; stores that no later step needs are removed."""
+def bench(grid: list[int], tile: list[int], folder: str, only: str | None) -> list[dict[str, Any]]:
+    """Run the chain, or one part of it; stores that no later step needs are removed."""
     rows: list[dict[str, Any]] = []
     voxels = int(np.prod(tile)) * grid[0] * grid[1]
     threads = len(os.sched_getaffinity(0))
-    with tempfile.TemporaryDirectory(prefix="bench_slice_chain_", dir=scratch) as folder:
+    if only in (None, "prepare"):
         measure("bench.bench_slice_chain:prepare", {"folder": folder, "grid": grid, "tile": tile}, 1)
-        for name, domain, source, target, options in STEPS:
-            arguments = {"folder": folder, "name": name, "domain": domain, "source": source, "threads": threads}
-            cost = measure("bench.bench_slice_chain:run_step", {**arguments, "options": list(options)}, 1)
-            rows.append(
-                {
-                    "step": name,
-                    "tiles": f"{grid[0]}x{grid[1]}x({'x'.join(map(str, tile))})",
-                    "wall_s": cost.wall_s,
-                    "cpu_s": cost.cpu_s,
-                    "cpu_ns_per_voxel": 1e9 * cost.cpu_s / voxels,
-                    "peak_mb": cost.peak_mb,
-                    "tile_mb": 4e-6 * float(np.prod(tile)),
-                    "slice_mb": 4e-6 * voxels,
-                }
-            )
-            print(
-                "  ".join(f"{k} {v:.4g}" if isinstance(v, float) else str(v) for k, v in rows[-1].items()), flush=True
-            )
-            if name == "stitch_slice":
-                rows[-1]["position_error_px"] = position_error(folder)
-                print(f"rms error of tile positions: {rows[-1]['position_error_px']:.3f} px", flush=True)
-            if target:
-                shutil.rmtree(Path(folder, f"{source}.ome.zarr"))
+    for name, domain, source, target, options in STEPS:
+        if only not in (None, name):
+            continue
+        arguments = {"folder": folder, "name": name, "domain": domain, "source": source, "threads": threads}
+        cost = measure("bench.bench_slice_chain:run_step", {**arguments, "options": list(options)}, 1)
+        rows.append(
+            {
+                "step": name,
+                "tiles": f"{grid[0]}x{grid[1]}x({'x'.join(map(str, tile))})",
+                "wall_s": cost.wall_s,
+                "cpu_s": cost.cpu_s,
+                "cpu_ns_per_voxel": 1e9 * cost.cpu_s / voxels,
+                "peak_mb": cost.peak_mb,
+                "tile_mb": 4e-6 * float(np.prod(tile)),
+                "slice_mb": 4e-6 * voxels,
+            }
+        )
+        print("  ".join(f"{k} {v:.4g}" if isinstance(v, float) else str(v) for k, v in rows[-1].items()), flush=True)
+        if name == "stitch_slice":
+            rows[-1]["position_error_px"] = position_error(folder)
+            print(f"rms error of tile positions: {rows[-1]['position_error_px']:.3f} px", flush=True)
+        if target:
+            shutil.rmtree(Path(folder, f"{source}.ome.zarr"))
     return rows
 
 
@@ -164,13 +165,25 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="2 x 2 small tiles")
     parser.add_argument("--large", action="store_true", help="10 x 10 tiles of 400 x 400 x 200 voxels: 26 GB of disk")
     parser.add_argument("--folder", help="where the stores are written (default: the system's folder for such)")
+    parser.add_argument(
+        "--only",
+        choices=["prepare", *(step[0] for step in STEPS)],
+        help="this part of the chain, whose predecessors were run with the same --folder",
+    )
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     grid, tile = ([2, 2], [64, 96, 96]) if options.quick else ([4, 4], [200, 200, 200])
     if options.large:
         grid, tile = [10, 10], [200, 400, 400]
-    rows = bench(grid, tile, options.folder)
+    if options.only and not options.folder:
+        parser.error("--only needs --folder, where the other parts have left their stores")
+    if options.only:
+        Path(options.folder).mkdir(parents=True, exist_ok=True)
+        rows = bench(grid, tile, options.folder, options.only)
+    else:
+        with tempfile.TemporaryDirectory(prefix="bench_slice_chain_", dir=options.folder) as folder:
+            rows = bench(grid, tile, folder, None)
     if options.json:
         write_json(options.json, rows)
 

@@ -1,13 +1,18 @@
 """BaSiC (Peng et al. 2017): flat field, dark field and baselines of many tiles, on any device.
 
-Every image is modelled as ``baseline * flat_field + dark_field``. What a tile shows beyond that is a residual that
-should be sparse, so that the data term is a reweighted L1 norm; the fields are smooth, so that they are sparse as sums
-of cosines. Peng's program solves this with a linearised alternating direction method; here it is solved by iteratively
-reweighted least squares, whose steps are a handful of matrix products.
+Every image is ``flat_field * content + dark_field``, with few edges in its content and fields that are smooth, so that
+these are sparse as sums of cosines. Peng's program compares every pixel with the one baseline of its image; what tissue
+there is in an image then looks like shading. Here neighbouring pixels are compared, whose difference is
+
+    dI = (I - D) dF / F + dD + residual,
+
+and whose content differs at edges only: the L1 norm of these residuals, relative to I - D, is minimised by iteratively
+reweighted least squares. That baselines drop out makes a step a handful of sums over the images.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,16 +32,38 @@ FEWEST_TILES = 4
 _TOLERANCE = 3e-4
 # Iterations with the plain L1 norm, which has one minimum, before large residuals lose their say.
 _PLAIN = 6
-# Residuals below this fraction of the baseline count alike.
+# Residuals below this fraction of the signal count alike.
 _EPSILON = 0.01
+# Noise of dark pixels, fraction of the median intensity: below it, differences relative to the signal mean little.
+_DARK_NOISE = 0.1
+# What is brighter than this many times the level of bright images (a glaring speck) has no more say.
+_GLARING = 2.0
+_BRIGHT_PERCENTILE = 90
 # Standard errors from which on a cosine is believed, at the default smoothness.
 _BELIEVED = 2.0
+# Penalty on a dark field that is not the same everywhere, fraction of the mean information on its cosines.
+_UNEVEN_DARK = 0.01
 _SMALLEST_FLAT = 0.05
 _SMALLEST_BASELINE = 1e-3
-# Variance of the flat field above which it can be told from the dark field.
-_FLAT_VARIANCE = 1e-4
-# Every so many pixels are looked at for the typical residual.
+# Every so many pixels are looked at for typical values.
 _SAMPLE = 7
+# Tiles whose say on the cosines is looked at together.
+_TILES = 128
+# The pixels after and before a border between two, by axis.
+_PAIRS = (
+    ((slice(1, None), slice(None)), (slice(None, -1), slice(None))),
+    ((slice(None), slice(1, None)), (slice(None), slice(None, -1))),
+)
+
+
+def _difference(array: Any, axis: int) -> Any:
+    after, before = _PAIRS[axis]
+    return array[(..., *after)] - array[(..., *before)]
+
+
+def _middle(array: Any, axis: int) -> Any:
+    after, before = _PAIRS[axis]
+    return (array[(..., *after)] + array[(..., *before)]) * 0.5
 
 
 @dataclass(frozen=True)
@@ -125,7 +152,7 @@ def fit_basic(
 
 
 class _Solver:
-    """State of one fit; large arrays live on the device, fields and baselines in NumPy."""
+    """State of one fit; images live on the device, fields in NumPy."""
 
     def __init__(
         self,
@@ -136,172 +163,197 @@ class _Solver:
         darkest: npt.NDArray[np.float32] | None,
         device: Device,
     ) -> None:
-        count, height, width = images.shape
-        self.grid, self.darkfield, self.device = (height, width), darkfield, device
-        labels = np.arange(count) if groups is None else np.unique(np.asarray(groups), return_inverse=True)[1]
-        self.tiles = int(labels.max()) + 1
-        self.labels = labels
-        pixels = images.reshape(count, -1)
-        if weights is None:
-            start = np.median(pixels[:, ::_SAMPLE], axis=1).astype(np.float64)
-        else:
-            valid = weights.reshape(count, -1) > 0
-            start = np.array([float(np.median(p[v])) if v.any() else 0.0 for p, v in zip(pixels, valid, strict=True)])
-        self.unit = float(np.median(start[start > 0])) if (start > 0).any() else 1.0
-        self.data = device.to_device(pixels / np.float32(self.unit))
-        self.weights = None if weights is None else device.to_device(weights.reshape(count, -1))
-        self.baseline = np.maximum(start / self.unit, _SMALLEST_BASELINE)
-        self.bound = None if darkest is None else darkest.reshape(-1).astype(np.float64) / self.unit
-        self.bases = [[cosine_basis(n, min(order, n)) for n in self.grid] for order in (FLAT_ORDER, DARK_ORDER)]
-        self.flat, self.dark = np.ones(height * width), np.zeros(height * width)
-        self.shrink = np.ones((min(FLAT_ORDER, height), min(FLAT_ORDER, width)))
-        self.shrink_dark = np.ones((min(DARK_ORDER, height), min(DARK_ORDER, width)))
+        count, *grid = images.shape
+        self.grid, self.darkfield, self.device = (grid[0], grid[1]), darkfield, device
+        self.labels = np.arange(count) if groups is None else np.unique(np.asarray(groups), return_inverse=True)[1]
+        self.tiles = int(self.labels.max()) + 1
+        self.images, self.valid = images, None if weights is None else weights > 0
+        levels = self._levels(images)
+        lit = levels[levels > 0] if (levels > 0).any() else np.ones(1)
+        self.unit = float(np.median(lit))
+        self.bright = _GLARING * float(np.percentile(lit, _BRIGHT_PERCENTILE)) / self.unit
+        self.data = device.to_device(images / np.float32(self.unit))
+        known = None if self.valid is None else device.to_device(self.valid)
+        self.known = [None if known is None else known[(..., *a)] * known[(..., *b)] for a, b in _PAIRS]
+        self.bound = None if darkest is None else darkest.astype(np.float64) / self.unit
+        self.bases = [cosine_basis(n, min(FLAT_ORDER, n)) for n in self.grid]
+        self.dark_bases = [cosine_basis(n, min(DARK_ORDER, n)) for n in self.grid]
+        steps = [2 * np.sin(np.pi * np.arange(len(basis)) / (2 * basis.shape[1])) for basis in self.bases]
+        self.laplacian = steps[0][:, None] ** 2 + steps[1] ** 2
+        self.laplacian[0, 0] = np.inf
+        self.log_flat, self.flat, self.dark = np.zeros(self.grid), np.ones(self.grid), np.zeros(self.grid)
+        self.shrink = np.ones(self.laplacian.shape)
         self.spread = np.inf
 
     def run(self, max_iterations: int, believed: float) -> BasicFit:
         """Fit freely, judge the cosines by how much the tiles disagree, fit again with those that are believed."""
-        used, converged = self._settle(max_iterations)
+        used, converged = self._settle(max_iterations, believed)
         if believed > 0:
             self._believe(believed)
-            more, converged_again = self._settle(max(1, max_iterations - used))
+            more, converged_again = self._settle(max(1, max_iterations - used), believed)
             used, converged = used + more, converged and converged_again
-        flat = self._coefficients(self.flat, 0)
+        self.flat = np.maximum(self.flat, _SMALLEST_FLAT)
+        self.flat /= self.flat.mean()
+        baseline = self._levels((self.images - self.unit * self.dark) / self.flat)
         return BasicFit(
-            flat,
-            self._coefficients(self.dark, 1) * self.unit,
-            self.baseline * self.unit,
+            _coefficients(self.flat, self.bases),
+            _coefficients(self.dark, self.dark_bases) * self.unit,
+            np.maximum(baseline, _SMALLEST_BASELINE * self.unit),
             self.grid,
             used,
             converged,
         )
 
-    def _settle(self, most: int) -> tuple[int, bool]:
+    def _levels(self, images: npt.NDArray[Any]) -> Float64:
+        """Median of each image's valid pixels, or of a sample of them."""
+        pixels = images.reshape(len(images), -1)
+        if self.valid is None:
+            sample: Float64 = np.median(pixels[:, ::_SAMPLE], axis=1).astype(np.float64)
+            return sample
+        valid = self.valid.reshape(len(images), -1)
+        return np.array([float(np.median(p[v])) if v.any() else 0.0 for p, v in zip(pixels, valid, strict=True)])
+
+    def _settle(self, most: int, believed: float) -> tuple[int, bool]:
         """Iterate until the flat field rests; return the iterations and whether it does."""
         for iteration in range(1, most + 1):
             previous = self.flat
-            trust, residual = self._trust()
+            sums, residuals = [], []
+            for trust, signal, residual, size, relative in self._compared():
+                sums.append(self._sums(trust, signal, residual, size))
+                residuals.append(relative)
+            self._fit_flat(sums)
+            if self.darkfield:
+                self._fit_dark(sums, believed)
             if iteration == _PLAIN and not np.isfinite(self.spread):
                 # fixed from here on: a scale that follows the fit would keep it from coming to rest
-                self.spread = self._typical(residual)
-            weighted = trust * self.data
-            self._fit_fields(trust, weighted)
-            self._fit_baselines(trust, weighted)
-            change = float(np.abs(self.flat - previous).max())
-            if change < _TOLERANCE and np.isfinite(self.spread):
+                self.spread = max(float(np.median(np.concatenate(residuals))), _EPSILON)
+            if float(np.abs(self.flat - previous).max()) < _TOLERANCE and np.isfinite(self.spread):
                 return iteration, True
         return most, False
 
-    def _trust(self) -> tuple[Any, Any]:
-        """Weights of iteratively reweighted least squares, and residuals relative to the prediction."""
-        base = self.device.to_device(self.baseline)[:, None]
-        predicted = base * self.device.to_device(self.flat)[None, :]
-        residual = self.data - predicted
-        if self.darkfield:
-            residual -= self.device.to_device(self.dark)[None, :]
-        relative = self.device.xp.abs(residual)
-        relative /= predicted
-        # in place where possible: this is where the time goes
-        trust = relative + _EPSILON
-        trust *= base
+    def _compared(self) -> Iterator[tuple[Any, Any, Any, Any, npt.NDArray[Any]]]:
+        """Compare neighbours along each axis: trust, signal, residual, its scale, sample of relative residuals."""
+        to_device = self.device.to_device
+        for axis in (0, 1):
+            slope = to_device(_difference(self.flat, axis) / _middle(self.flat, axis))[None]
+            signal = _middle(self.data, axis)
+            residual = _difference(self.data, axis)
+            if self.darkfield:
+                signal -= to_device(_middle(self.dark, axis))[None]
+                residual -= to_device(_difference(self.dark, axis))[None]
+            residual -= signal * slope
+            size = self.device.xp.clip(signal, 0, None)
+            size += _DARK_NOISE
+            relative = self.device.xp.abs(residual)
+            relative /= size
+            doubt = relative + _EPSILON
+            if np.isfinite(self.spread):
+                doubt *= relative * (1 / self.spread) + 1
+            doubt *= size * size * (1 / self.bright**2) + 1
+            known = self.known[axis]
+            trust = (1 if known is None else known) / doubt
+            yield trust, signal, residual, size, self._sample(axis, relative)
+
+    def _sample(self, axis: int, relative: Any) -> npt.NDArray[Any]:
         if np.isfinite(self.spread):
-            trust *= relative * (1 / self.spread) + 1
-        trust = (1 if self.weights is None else self.weights) / trust
-        return trust, relative
+            return np.zeros(0)
+        known = self.known[axis]
+        sample = self.device.to_numpy(relative[:, ::_SAMPLE, ::2])
+        return sample.reshape(-1) if known is None else sample[self.device.to_numpy(known[:, ::_SAMPLE, ::2]) > 0]
 
-    def _typical(self, relative: Any) -> float:
-        sample = self.device.to_numpy(relative[:, ::_SAMPLE])
-        if self.weights is not None:
-            sample = sample[self.device.to_numpy(self.weights[:, ::_SAMPLE]) > 0]
-        return max(float(np.median(sample)), _EPSILON) if sample.size else _EPSILON
+    def _sums(self, trust: Any, signal: Any, residual: Any, size: Any) -> list[Float64]:
+        """Sum over the images: what slopes follow from, and with a dark field what intercepts follow from."""
+        weighted = trust * signal
+        found = [(weighted * signal).sum(0), (weighted * residual).sum(0)]
+        if self.darkfield:
+            # the dark field shows where there is little light: as many dark pixels as bright ones have a say
+            trust = trust / (size * size)
+            weighted = trust * signal
+            found += [trust.sum(0), weighted.sum(0), (weighted * signal).sum(0), (trust * residual).sum(0)]
+            found.append((weighted * residual).sum(0))
+        return [self.device.to_numpy(each).astype(np.float64) for each in found]
 
-    def _fit_fields(self, trust: Any, weighted: Any) -> None:
-        """Fit slope, and intercept, of every pixel over the images' baselines."""
-        powers = self.device.to_device(np.stack([self.baseline**2, self.baseline, np.ones_like(self.baseline)]))
-        bb, b, one = self._down(powers @ trust)
-        b_data, data = self._down(powers[1:] @ weighted)
-        known = bb > 1e-4 * bb.max()
-        if not self.darkfield:
-            self._set_flat(np.where(known, (b_data - self.dark * b) / np.where(known, bb, 1), self.flat))
+    def _fit_dark(self, sums: list[list[Float64]], believed: float) -> None:
+        """Move the dark field by what the residuals show where there is no signal."""
+        along_y, along_x = self.dark_bases
+        atoms = (along_y[:, None, :, None] * along_x[None, :, None, :]).reshape(-1, *self.grid)
+        rows, intercepts, evidence = [], [], []
+        for axis, (_, _, one, s, ss, r, sr) in enumerate(sums):
+            slope = _difference(self.flat, axis) / _middle(self.flat, axis)
+            determinant = ss * one - s * s
+            known = determinant > 1e-6 * ss * one
+            safe = np.where(known, determinant, 1)
+            now = _difference(self.dark, axis) - _middle(self.dark, axis) * slope
+            intercepts.append((np.where(known, (ss * r - s * sr) / safe, 0) + now).reshape(-1))
+            evidence.append(np.where(known, determinant / np.where(known, ss, 1), 0).reshape(-1))
+            rows.append((_difference(atoms, axis) - _middle(atoms, axis) * slope).reshape(len(atoms), -1))
+        row, intercept, weight = np.concatenate(rows, axis=1), np.concatenate(intercepts), np.concatenate(evidence)
+        normal = (row * weight) @ row.T
+        total = float(weight.sum())
+        if total == 0:
             return
-        determinant = bb * one - b * b
-        known &= determinant > 1e-6 * bb * one
-        safe = np.where(known, determinant, 1)
-        intercept = np.where(known, (bb * data - b * b_data) / safe, self.dark)
-        self._set_dark(intercept, np.where(known, determinant / np.where(known, bb, 1), 0))
-        self._set_flat(np.where(known, (b_data - self.dark * b) / np.where(known, bb, 1), self.flat))
-
-    def _fit_baselines(self, trust: Any, weighted: Any) -> None:
-        fields = self.device.to_device(np.stack([self.flat**2, self.flat * self.dark, self.flat], axis=1))
-        ff, fd, _ = self._down(trust @ fields).T
-        f_data = self._down(weighted @ fields[:, 2:])[:, 0]
-        self.baseline = np.maximum((f_data - fd) / np.where(ff > 0, ff, 1), _SMALLEST_BASELINE)
-
-    def _down(self, array: Any) -> Float64:
-        result: Float64 = self.device.to_numpy(array).astype(np.float64)
-        return result
-
-    def _coefficients(self, field: Float64, kind: int) -> Float64:
-        along_y, along_x = self.bases[kind]
-        result: Float64 = along_y @ field.reshape(*field.shape[:-1], *self.grid) @ along_x.T
-        return result
-
-    def _field(self, coefficients: Float64, kind: int) -> Float64:
-        along_y, along_x = self.bases[kind]
-        result: Float64 = (along_y.T @ coefficients @ along_x).reshape(-1)
-        return result
-
-    def _set_flat(self, slope: Float64) -> None:
-        field = self._field(self._coefficients(slope / slope.mean(), 0) * self.shrink, 0)
-        field = np.maximum(field, _SMALLEST_FLAT)
-        self.flat = field / field.mean()
-
-    def _set_dark(self, intercept: Float64, evidence: Float64) -> None:
-        dark = self._field(self._coefficients(self._smooth_dark(intercept, evidence), 1) * self.shrink_dark, 1)
+        penalty = np.full(len(atoms), _UNEVEN_DARK * float(np.trace(normal)) + 1e-9 * total)
+        penalty[0] = 1e-9 * total
+        inverse = np.linalg.inv(normal + np.diag(penalty))
+        found = inverse @ ((row * weight) @ intercept)
+        # what chance gives: planes of one tile are no independent evidence
+        error = float(np.sum(weight * (intercept - found @ row) ** 2)) / weight.size * len(self.labels) / self.tiles
+        with np.errstate(divide="ignore", invalid="ignore"):
+            trusted = np.clip(1 - believed**2 * error * np.diag(inverse) / found**2, 0, 1)
+        dark = np.tensordot(np.where(found != 0, found * trusted, 0), atoms, 1)
         self.dark = np.clip(dark, 0, None if self.bound is None else self.bound)
 
-    def _smooth_dark(self, intercepts: Float64, evidence: Float64) -> Float64:
-        """Fit few cosines to intercepts (..., pixels), weighted by what each pixel knows about its own."""
-        along_y, along_x = self.bases[1]
-        atoms = (along_y[:, None, :, None] * along_x[None, :, None, :]).reshape(-1, intercepts.shape[-1])
-        weighted = atoms * evidence
-        dark: Float64 = np.linalg.lstsq(weighted @ atoms.T, weighted @ intercepts.T, rcond=1e-8)[0].T @ atoms
-        variance = float(self.flat.var())
-        if variance > _FLAT_VARIANCE:
-            # D + c F with b - c explains the data as well as D with b: take the flattest dark field
-            centred = self.flat - self.flat.mean()
-            dark = dark - np.multiply.outer(dark @ centred / (variance * len(centred)), self.flat)
-        return dark
+    def _fit_flat(self, sums: list[list[Float64]]) -> None:
+        """Fit slopes to every pair of pixels, and the smooth field to the slopes."""
+        moved = []
+        for ss, sr, *_ in sums:
+            known = ss > 1e-4 * ss.max(initial=0)
+            moved.append(np.where(known, sr / np.where(known, ss, 1), 0))
+        coefficients = _coefficients(self.log_flat, self.bases) + self._joined(moved[0], moved[1])
+        along_y, along_x = self.bases
+        self.log_flat = np.clip(along_y.T @ (coefficients * self.shrink) @ along_x, *np.log([_SMALLEST_FLAT**2, 1e3]))
+        flat = np.exp(self.log_flat)
+        self.flat = flat / flat.mean()
+
+    def _joined(self, along_y: Float64, along_x: Float64) -> Float64:
+        """Find coefficients (..., ky, kx) of the field whose differences come nearest to those along y and x."""
+        field = np.zeros((*along_y.shape[:-2], *self.grid))
+        for axis, differences in enumerate((along_y, along_x)):
+            after, before = _PAIRS[axis]
+            field[(..., *after)] += differences
+            field[(..., *before)] -= differences
+        joined: Float64 = _coefficients(field, self.bases) / self.laplacian
+        return joined
 
     def _believe(self, believed: float) -> None:
         """Shrink each cosine by how much the tiles disagree on it."""
-        trust, _ = self._trust()
-        base = self.device.to_device(self.baseline)[:, None]
-        residual = self.data - base * self.device.to_device(self.flat)[None, :]
-        if self.darkfield:
-            residual = residual - self.device.to_device(self.dark)[None, :]
-        membership = np.zeros((self.tiles, len(self.labels)), np.float32)
-        membership[self.labels, np.arange(len(self.labels))] = 1
-        tiles = self.device.to_device(membership)
-        powers = self.device.to_device(np.stack([self.baseline**2, self.baseline, np.ones_like(self.baseline)]))
-        bb, b, one = self._down(powers @ trust)
-        along, level = self._down(tiles @ (trust * residual * base)), self._down(tiles @ (trust * residual))
-        safe = np.where(bb > 0, bb, np.inf)
-        self.shrink = self._shrinkage(self._coefficients(along / safe, 0), self._coefficients(self.flat, 0), believed)
-        self.shrink[0, 0] = 1
-        if self.darkfield:
-            determinant = bb * one - b * b
-            known = determinant > 1e-6 * bb * one
-            influence = np.where(known, (bb * level - b * along) / np.where(known, determinant, 1), 0)
-            smooth = self._smooth_dark(influence, np.where(known, determinant / safe, 0))
-            self.shrink_dark = self._shrinkage(
-                self._coefficients(smooth, 1), self._coefficients(self.dark, 1), believed
-            )
-
-    def _shrinkage(self, scores: Float64, values: Float64, believed: float) -> Float64:
-        """Tell how much of coefficients (ky, kx) to believe, given the influence (tiles, ky, kx) of each tile."""
-        variance = (scores**2).sum(axis=0) * self.tiles / max(1, self.tiles - 1)
-        squared = values**2
+        influence = []
+        for trust, signal, residual, _size, _ in self._compared():
+            weighted = trust * signal
+            total = self.device.to_numpy((weighted * signal).sum(0)).astype(np.float64)
+            known = total > 1e-4 * total.max(initial=0)
+            influence.append((weighted * residual, np.where(known, 1 / np.where(known, total, 1), 0)))
+        squares = np.zeros(self.laplacian.shape)
+        for first in range(0, self.tiles, _TILES):
+            members = np.arange(first, min(first + _TILES, self.tiles))
+            mine = np.nonzero((self.labels >= first) & (self.labels < first + _TILES))[0]
+            sums = []
+            for pairs, scale in influence:
+                part = np.zeros((len(members), *scale.shape))
+                np.add.at(
+                    part,
+                    self.labels[mine] - first,
+                    self.device.to_numpy(pairs[mine.min() : mine.max() + 1])[mine - mine.min()],
+                )
+                sums.append(part * scale)
+            squares += (self._joined(*sums) ** 2).sum(axis=0)
+        variance = squares * self.tiles / max(1, self.tiles - 1)
+        values = _coefficients(self.log_flat, self.bases) ** 2
         with np.errstate(divide="ignore", invalid="ignore"):
-            shrink = 1 - believed**2 * variance / squared
-        result: Float64 = np.where(squared > 0, np.clip(shrink, 0, 1), 0)
-        return result
+            shrink = 1 - believed**2 * variance / values
+        self.shrink = np.where(values > 0, np.clip(shrink, 0, 1), 0)
+
+
+def _coefficients(field: Float64, bases: list[Float64]) -> Float64:
+    result: Float64 = bases[0] @ field @ bases[1].T
+    return result

@@ -51,7 +51,7 @@ def test_neighbours_agree_where_they_overlap(device: str, tmp_path: Path) -> Non
     after = disagreement(section, open_volume(tmp_path / "out" / "mosaic_grid_z01_illum_fix.ome.zarr").read())
     assert before[2] > 30
     assert after[2] > 30
-    assert after[0] < 0.5 * before[0]
+    assert after[0] < 0.3 * before[0], "the package basicpy leaves 0.57, 0.36 with its dark field"
     assert after[1] > before[1]
     metrics = json.loads((tmp_path / "out" / "z01_fix_illumination_metrics.json").read_text())["metrics"]
     assert metrics["seam_l1"]["value"] < 0.5 * metrics["seam_l1_before"]["value"]

@@ -20,23 +20,22 @@ def error(fit: BasicFit, tiles: ShadedTiles) -> float:
     return float(np.sqrt(np.mean((flat - tiles.flat_field) ** 2)))
 
 
-@pytest.fixture(scope="module")
-def cells() -> ShadedTiles:
-    return shaded_tiles(200)
-
-
-def test_flat_field_within_two_percent_with_dark_field(cells: ShadedTiles) -> None:
-    images = reduced(cells)
+@pytest.mark.parametrize(("content", "limit"), [("cells", 0.015), ("tissue", 0.02)])
+def test_flat_field_within_two_percent_with_dark_field(content: str, limit: float) -> None:
+    tiles = shaded_tiles(200, content=content)  # type: ignore[arg-type]
+    images = reduced(tiles)
     darkest = np.percentile(images, 10, axis=0).astype(np.float32)
     fit = fit_basic(images, darkfield=True, darkest=darkest)
     assert fit.converged
-    assert error(fit, cells) < 0.02
+    assert error(fit, tiles) < limit
+    # a dark field is told from the flat field by its shape alone: D + cF with b - c explains the images as well
+    assert error(fit, tiles) < error(fit_basic(images), tiles)
     dark = evaluate(fit.dark, fit.grid, (256, 256))
-    assert abs(dark.mean() - cells.dark_field.mean()) < 0.4 * cells.dark_field.mean()
+    assert abs(dark.mean() - tiles.dark_field.mean()) < 0.7 * tiles.dark_field.mean()
     assert (dark >= -3).all()
 
 
-@pytest.mark.parametrize(("content", "limit"), [("cells", 0.01), ("tissue", 0.02)])
+@pytest.mark.parametrize(("content", "limit"), [("cells", 0.01), ("tissue", 0.018)])
 def test_flat_field_within_two_percent_without(content: str, limit: float) -> None:
     tiles = shaded_tiles(200, (128, 128), content=content, dark=0)  # type: ignore[arg-type]
     fit = fit_basic(reduced(tiles))

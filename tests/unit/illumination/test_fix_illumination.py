@@ -115,9 +115,12 @@ def test_every_parameter_acts(mosaic: Path, tmp_path: Path) -> None:
     }
     for name, value in choices.items():
         assert not np.array_equal(open_volume(run(mosaic, tmp_path / name, f"--{name}", value)[0]).read(), plain), name
+    offset = tmp_path / "offset.ome.zarr"
+    # one tile is darker than the dark field of the others, which bounds it at percentile 0
+    make(offset, edit=lambda row, column, tile: tile * 0.1 + 20 if (row, column) == (0, 0) else tile + 100)
     dark = [
         open_volume(
-            run(mosaic, tmp_path / p, "--fix_illum_darkfield", "true", "--fix_illum_darkfield_percentile", p)[0]
+            run(offset, tmp_path / p, "--fix_illum_darkfield", "true", "--fix_illum_darkfield_percentile", p)[0]
         ).read()
         for p in ("0", "60")
     ]
