@@ -60,6 +60,14 @@ test-faults:  ## disturb runs in every way that tests/faults knows: how many the
 	@$(SETUP) dev
 	@$(BIN)/python -m pytest -m faults tests/faults $(ARGS)
 
+# Damaged files for each reader: make fuzz CASES=20000
+CASES ?= 2000
+
+.PHONY: fuzz
+fuzz:  ## give each reader of files CASES damaged ones: a result or a refusal, soon, in little memory
+	@$(SETUP) dev
+	@FUZZ_CASES=$(CASES) $(BIN)/python -m pytest -n 2 -rP tests/unit/io/test_fuzz_formats.py tests/unit/acquisition/test_fuzz.py $(ARGS)
+
 .PHONY: test-mps
 test-mps:  ## the tests that need an Apple device
 	@$(SETUP) dev torch

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import tokenize
 import zipfile
 import zlib
 from pathlib import Path
@@ -25,6 +26,9 @@ _ERRORS = (
     NotImplementedError,
     RuntimeError,
     SyntaxError,
+    tokenize.TokenError,
+    TypeError,
+    RecursionError,
 )
 
 
@@ -72,12 +76,10 @@ def read_npz(path: Path, remedy: str, *, most: int = MOST_BYTES) -> dict[str, np
 def _header(stream: Any) -> tuple[tuple[int, ...], Any, np.dtype[Any]]:
     source: BinaryIO = stream
     version = np.lib.format.read_magic(source)
-    if version == (1, 0):
-        shape, fortran, dtype = np.lib.format.read_array_header_1_0(source)
-    elif version == (2, 0):
-        shape, fortran, dtype = np.lib.format.read_array_header_2_0(source)
-    else:
+    # Headers of later versions may be gigabytes long; NumPy writes them for records of a thousand fields only.
+    if version != (1, 0):
         raise ValueError(f"arrays of version {version} are unknown")
+    shape, fortran, dtype = np.lib.format.read_array_header_1_0(source)
     if dtype.hasobject:
         raise ValueError("it holds objects, which are not unpacked")
     if any(n < 0 for n in shape):

@@ -56,6 +56,7 @@ def open_nrrd(path: Path) -> Volume:
     shape = tuple(reversed(sizes))
     if 0 in shape:
         raise InputError(f"{path}: the array is empty, shape {shape}; export it again")
+    _check_axes(path, header, len(sizes), min(sizes, default=-1))
     source: Source = _mapped(path, header, dtype, shape) if encoding == "raw" else WholeNrrd(path, header, dtype, shape)
     kinds = [str(kind).lower() for kind in header.get("kinds", ["domain"] * len(sizes))][::-1]
     spatial = [k for k, kind in enumerate(kinds) if kind in _DOMAIN_KINDS]
@@ -78,6 +79,15 @@ def open_nrrd(path: Path) -> Volume:
         path=path,
         levels=(Level("", (1.0,) * len(axes)),),
     )
+
+
+def _check_axes(path: Path, header: dict[str, Any], axes: int, least: int) -> None:
+    """Refuse a header that contradicts itself: each field of axes has an entry for each axis."""
+    per_axis = ("kinds", "spacings", "space directions", "units")
+    wrong = [name for name in per_axis if name in header and len(header[name]) != axes]
+    if least < 0 or wrong:
+        what = f"{wrong[0]!r} has not {axes} entries" if wrong else "sizes are negative or missing"
+        raise InputError(f"{path}: the NRRD header is corrupt ({what}); export the file again")
 
 
 def _dtype(header: dict[str, Any]) -> np.dtype[Any]:
@@ -162,13 +172,12 @@ class WholeNrrd:
         self._values: Array | None = None
         self._data = _data_file(path, header)
         self._encoding = str(header["encoding"]).lower()
-        self._skip = int(header.get("byte skip", header.get("byteskip", 0)))
+        self._skip = max(0, int(header.get("byte skip", header.get("byteskip", 0))))
         need = math.prod(shape) * dtype.itemsize
         most = _MOST_GROWTH.get(self._encoding[:2], 8) * self._data.stat().st_size
-        if need > most:
-            raise InputError(
-                f"{path}: the file is truncated, it cannot hold the {need} bytes that are told; copy it again"
-            )
+        if self._skip + need > most:
+            told = self._skip + need
+            raise InputError(f"{path}: the file is truncated, it cannot hold the {told} bytes told; copy it again")
 
     def read(self, region: Region) -> Array:
         """Box of the array.
@@ -201,7 +210,7 @@ class WholeNrrd:
         with self._data.open("rb") as file:
             file.seek(_header_end(file.read(1 << 20)) if self._data == self._path else 0)
             with opener(file, "rb") as stream:
-                stream.read(max(self._skip, 0))
+                stream.read(self._skip)
                 data = stream.read(need + 1)
         if len(data) != need:
             raise ValueError(f"it unpacks to {'more' if len(data) > need else len(data)} bytes where {need} are told")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import io
 import json
+import os
 import random
 import resource
 import time
@@ -30,10 +31,10 @@ from linumpy_lib.io import open_volume, write_volume
 from linumpy_lib.io.archive import zip_store
 from linumpy_lib.io.klb_writing import write_klb
 from linumpy_lib.quality.thresholds import DEFAULT_FILE, read_thresholds
-from linumpy_lib.simulation.truth import read_optics, read_truth
+from linumpy_lib.simulation.truth import SliceTruth, TileTruth, Truth, read_optics, read_truth, write_truth
 
-CASES = 250
-"""Of each of the readers below; always the same ones."""
+CASES = int(os.environ.get("FUZZ_CASES", "100"))
+"""Of each of the readers below; always the same ones. `make fuzz CASES=20000` asks for more."""
 
 SHAPE = (6, 9, 11)
 VALUES = np.arange(np.prod(SHAPE), dtype=np.uint16).reshape(SHAPE)
@@ -153,13 +154,23 @@ def text_file(name: str, document: Any) -> Callable[[Path], Path]:
 
 VIEW = {
     **dict.fromkeys(("specimen", "timepoint", "camera", "channel", "width", "height", "xml_depth"), 1),
-    **{"name": "v", "stack": "a.stack", "background": None, "metadata": {"z_step": 2.0}},
+    **{"second": False, "stack": "a.stack", "background": None, "metadata": {"z_step": 2.0}},
 }
 RECORD = {
     **{"format": "linumpy-registration", "name": "a", "timepoint": 0, "mode": "camera", "factor": 1.0},
     **{"transform": {}, "backgrounds": [1, 2], "flips": [False, True], "figures": {}, "refused": "", "source": "x"},
 }
-TRUTH = {"format": "linumpy-oct-truth", "version": 1, "slices": [{"tiles": []}], "volume": {}}
+
+
+def truth(folder: Path) -> Path:
+    pair, three = (1.0, 2.0), (1.0, 2.0, 3.0)
+    tile = TileTruth(0, 0, False, pair, pair, three)
+    one = SliceTruth(0, True, 1.0, 1, 1, 0, 0, pair, pair, pair, pair, 0.5, pair, 0, 0, 1.0, False, (tile,))
+    scan = (pair, pair)
+    found = Truth({}, three, (4, 5, 6), 1.0, 100.0, scan, pair, scan, pair, True, {"name": "brain"}, (three,), (one,))
+    write_truth(folder, found, {})
+    return folder / "truth.json"
+
 
 READERS: dict[str, tuple[Callable[[Path], Path], Callable[[Path], Any]]] = {
     "KLB": (klb, read_volume),
@@ -176,7 +187,7 @@ READERS: dict[str, tuple[Callable[[Path], Path], Callable[[Path], Any]]] = {
     "XML of a .stack": (xml, read_xml_metadata),
     "view record": (text_file("v.json", VIEW), lambda path: read_view_file(path, path.parent)),
     "pair record": (text_file("p.json", RECORD), read_record),
-    "truth": (text_file("truth.json", TRUTH), read_truth),
+    "truth": (truth, read_truth),
     "step's JSON": (text_file("s.json", {"metrics": {"a": {"value": 1}}}), read_result),
     "thresholds": (text_file("t.json", json.loads(DEFAULT_FILE.read_text())), read_thresholds),
 }
