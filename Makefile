@@ -37,7 +37,7 @@ check:  ## static checks: format, lint, types, import rules, generated files, Ne
 .PHONY: test
 test: check  ## make check, then every test that needs no special hardware
 	@$(SETUP) dev torch
-	@$(BIN)/python -m pytest -n 2 -m "not gpu and not mps and not slurm and not containers and not long" $(ARGS)
+	@$(BIN)/python -m pytest -n 2 -m "not gpu and not mps and not slurm and not containers and not long and not faults" $(ARGS)
 
 .PHONY: test-gpu
 test-gpu:  ## the tests that need a CUDA device
@@ -66,6 +66,19 @@ test-containers:  ## runs inside the images that were built, against a run outsi
 test-long:  ## every value of every option, every preset and every documented command, in whole runs; an hour
 	@$(SETUP) dev
 	@$(BIN)/python -m pytest -m long $(ARGS)
+
+.PHONY: test-faults
+test-faults:  ## disturb runs in every way that tests/faults knows: how many they survive, bytes lost
+	@$(SETUP) dev
+	@$(BIN)/python -m pytest -m faults tests/faults $(ARGS)
+
+# Damaged files for each reader: make fuzz CASES=20000
+CASES ?= 2000
+
+.PHONY: fuzz
+fuzz:  ## give each reader of files CASES damaged ones: a result or a refusal, soon, in little memory
+	@$(SETUP) dev
+	@FUZZ_CASES=$(CASES) $(BIN)/python -m pytest -n 2 -rP tests/unit/io/test_fuzz_formats.py tests/unit/acquisition/test_fuzz.py $(ARGS)
 
 .PHONY: test-mps
 test-mps:  ## the tests that need an Apple device

@@ -29,6 +29,13 @@ workflow {
     if (params.check) {
         return
     }
+    busy = workflow.preview ? null : OutputLock.take(plan.output)
+    if (busy) {
+        error(busy)
+    }
+    if (workflow.resume) {
+        FinishedTasks.mend(workflow.workDir).each { reason -> log.warn("${reason} since its task ended; the task runs again") }
+    }
 
     // channel: [ folder String below the output directory, file or store Path ]
     published = Channel.empty()

@@ -1,4 +1,5 @@
 import java.nio.file.Path
+import java.nio.file.Paths
 
 /** The end of a run: every published result is verified, recorded and named. */
 class RunEnd {
@@ -35,7 +36,7 @@ class RunEnd {
     String close() {
         record.failedSlices(FailedSlices.all)
         if (!workflow.success) {
-            return RunSummary.failure(workflow, plan.volumes)
+            return RunSummary.failure(workflow, plan.volumes) + unusable()
         }
         if (workflow.preview) {
             return 'Preview only: no task was run.'
@@ -47,6 +48,17 @@ class RunEnd {
             return fail(problems)
         }
         return RunSummary.success(workflow, plan.volumes, results, outcome.repaired as List<Path>)
+    }
+
+    /** What the failed task could not read is made again by the next run. */
+    private String unusable() {
+        final report = (workflow.errorReport ?: '') as String
+        final folder = (report =~ /(?s)Work dir:\s+(\S.*?)(\n|$)/).with { it.find() ? it.group(1).trim() : '' }
+        if (!folder) {
+            return ''
+        }
+        final results = FinishedTasks.repeatMakers(Paths.get(folder), workflow.workDir as Path, RunSummary.reasons(workflow, report))
+        return results.collect { Path path -> "\n${path} is damaged; with -resume, it is made again.".toString() }.join('')
     }
 
     /** Every volume of the anisotropy workflow has to end in a report of its own. */

@@ -67,7 +67,7 @@ class RunSummary {
     }
 
     /** The `error: …` lines of a step script; what Nextflow found wrong when there are none. */
-    private static List<String> reasons(Object workflow, String report) {
+    static List<String> reasons(Object workflow, String report) {
         final said = ((workflow.errorMessage ?: '') as String).readLines()*.trim().findAll { it }
         final errors = (said + report.readLines()*.trim()).findAll { it.startsWith('error:') }.unique()
         final cause = (report =~ /(?s)Caused by:\s+(.*?)\n\s*\n/).with { it.find() ? it.group(1).readLines()*.trim() : [] }

@@ -191,12 +191,30 @@ class Task:
             os.replace(unfinished, final)
             results.append(final)
         self.staging.rmdir()
+        if Path(".command.run").exists():
+            note_results(results)
         return results
 
     def discard(self) -> None:
         """Remove unfinished results."""
         if self._staging is not None:
             shutil.rmtree(self._staging, ignore_errors=True)
+
+
+def note_results(results: list[Path]) -> None:
+    """Note names, sizes and times of the results in the directory of a Nextflow task, the current one.
+
+    ``-resume`` holds them against what is there then (``lib/FinishedTasks.groovy``).
+    """
+    lines = []
+    for result in results:
+        for file in sorted(result.rglob("*")) if result.is_dir() else [result]:
+            if file.is_file():
+                state = file.stat()
+                lines.append(f"{file}\t{state.st_size}\t{state.st_mtime_ns // 1_000_000}\n")
+    unfinished = Path(".results.tsv.part")
+    unfinished.write_text("".join(lines), encoding="utf-8")
+    unfinished.replace(".results.tsv")
 
 
 def libraries() -> dict[str, str]:

@@ -24,6 +24,7 @@ from linumpy_lib.anisotropy.counting import (
 from linumpy_lib.anisotropy.plan import MEASURES
 from linumpy_lib.anisotropy.summary import measure_summary, orientation_summary, tissue_summary
 from linumpy_lib.errors import InputError
+from linumpy_lib.io.npz_file import read_npz
 
 _VALUES = 1 << 16
 _FLUSH_AT = 1 << 31
@@ -161,14 +162,14 @@ class AnisotropyStatistics:
         InputError
             If the file is not one, or was written by another version.
         """
-        try:
-            with np.load(path, allow_pickle=False) as archive:
-                arrays = {name: archive[name] for name in archive.files}
-        except (OSError, ValueError) as error:
-            raise InputError(f"{path}: is not a file of partial statistics ({error}); run the step again") from error
-        if int(arrays.get("format", -1)) != _FORMAT or not set(_ARRAYS) <= set(arrays):
+        arrays = read_npz(path, "it has to be a file of partial statistics; run the step again")
+        form = arrays.get("format", np.int64(-1))
+        if form.shape or form != _FORMAT or not set(_ARRAYS) <= set(arrays):
             raise InputError(f"{path}: was written by another version; run the step that makes it again")
-        return cls.from_arrays(arrays)
+        try:
+            return cls.from_arrays(arrays)
+        except (TypeError, ValueError) as error:
+            raise InputError(f"{path}: holds no partial statistics ({error}); run the step again") from None
 
     def to_json(self, *, spacing_um: Sequence[float] | None = None) -> dict[str, Any]:
         """Summarise as plain JSON values.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from linumpy_lib.errors import InputError
 from linumpy_lib.fusion.transform import Box, Transform
+from linumpy_lib.io.text_file import read_json
 from linumpy_lib.io.volume import Volume
 
 FORMAT = "linumpy-registration"
@@ -186,24 +187,34 @@ def read_record(path: Path) -> PairRecord:
     InputError
         If the file is no registration.
     """
-    try:
-        data = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path}: cannot be read ({error}); give a registration of register_views") from None
-    if not isinstance(data, dict) or data.get("format") != FORMAT:
+    data = read_json(path, "give a registration of register_views")
+    if data.get("format") != FORMAT:
         raise InputError(f"{path}: is no registration; give the JSON file that register_views wrote")
-    low, high = data["backgrounds"]
+    try:
+        return _record(data)
+    except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
+        raise InputError(f"{path}: is no registration of this version ({error!r}); run register_views again") from None
+
+
+def _record(data: Mapping[str, Any]) -> PairRecord:
+    low, high = (float(level) for level in data["backgrounds"])
+    moved = {name: float(value) for name, value in data["transform"].items() if name != "plane"}
+    plane = data["transform"].get("plane", "yx")
+    if not all(math.isfinite(value) for value in (low, high, float(data["factor"]), *moved.values())):
+        raise ValueError("numbers have to be finite")
+    if plane not in ("yx", "zx", "zy") or data["mode"] not in ("camera", "channel"):
+        raise ValueError("plane or mode is unknown")
     return PairRecord(
-        data["name"],
-        data["timepoint"],
+        str(data["name"]),
+        int(data["timepoint"]),
         data["mode"],
-        Transform(**data["transform"]),
-        data["factor"],
+        Transform(**moved, plane=plane),
+        float(data["factor"]),
         (low, high),
-        (data["flips"][0], data["flips"][1]),
-        data["figures"],
-        data["refused"],
-        data["source"],
+        (bool(data["flips"][0]), bool(data["flips"][1])),
+        dict(data["figures"]),
+        str(data["refused"]),
+        str(data["source"]),
         _ranges(data.get("ranges")),
     )
 

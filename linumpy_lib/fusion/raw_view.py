@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ from linumpy_lib.errors import InputError
 from linumpy_lib.fusion.discovery import RawView
 from linumpy_lib.fusion.percentiles import percentile
 from linumpy_lib.io import Volume, open_volume
+from linumpy_lib.io.text_file import read_json
 
 DARK_PERCENTILE = 3.0
 _LARGEST_FRAME = 1 << 28
@@ -33,12 +33,9 @@ def read_view_file(path: Path, recording: Path) -> RawView:
     InputError
         If it is no such file, or names a file outside the recording.
     """
-    try:
-        data = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path}: cannot be read ({error}); give a view's JSON file of discover_views") from None
+    data = read_json(path, "give a view's JSON file of discover_views")
     names = {item.name for item in fields(RawView)}
-    if not isinstance(data, dict) or not names <= set(data):
+    if not names <= set(data):
         raise InputError(f"{path}: describes no view; give a view's JSON file of discover_views")
     values: dict[str, Any] = {name: data[name] for name in names}
     for name in ("stack", "background"):

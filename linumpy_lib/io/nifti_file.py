@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import zlib
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,8 @@ from linumpy_lib.io.lazy import Array, LazyArray, Region
 from linumpy_lib.io.units import known_spacing
 from linumpy_lib.io.volume import Level, Volume, canonical
 
+# Bytes that one byte of a deflated file can become.
+_MOST_GROWTH = 1032
 # NIfTI orders x, y, z, t, then components of vectors.
 _AXES = "xyztc"
 _UNITS = {"meter": "m", "mm": "mm", "micron": "um"}
@@ -68,10 +71,9 @@ class NiftiSource:
         self.dtype: np.dtype[Any] = np.dtype(np.float32) if self._scaled and stored.kind in "uif" else stored
         self.chunks: tuple[int, ...] | None = None
         self._values: Array | None = None
-        if path.suffix != ".gz":
-            need = self._proxy.offset + int(np.prod(self.shape)) * stored.itemsize
-            if path.stat().st_size < need:
-                raise InputError(f"{path}: the file is truncated, {need} bytes are needed; copy or export it again")
+        need = self._proxy.offset + math.prod(self.shape) * stored.itemsize
+        if need > path.stat().st_size * (_MOST_GROWTH if path.suffix == ".gz" else 1):
+            raise InputError(f"{path}: the file is truncated, {need} bytes are needed; copy or export it again")
 
     def read(self, region: Region) -> Array:
         """Box of the array.

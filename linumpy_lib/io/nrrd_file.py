@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import bz2
+import gzip
+import math
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +28,8 @@ _TYPES = {
     "f4": ("float",),
     "f8": ("double",),
 }
+# Bytes that one byte of a file can become: a limit of deflate, of bzip2 for runs, and text of small numbers.
+_MOST_GROWTH = {"gz": 1032, "bz": 100_000}
 _DOMAIN_KINDS = ("domain", "space", "none", "???")
 
 
@@ -51,9 +56,8 @@ def open_nrrd(path: Path) -> Volume:
     shape = tuple(reversed(sizes))
     if 0 in shape:
         raise InputError(f"{path}: the array is empty, shape {shape}; export it again")
-    source: Source = (
-        _mapped(path, header, dtype, shape) if encoding == "raw" else WholeNrrd(path, shape, dtype.newbyteorder("="))
-    )
+    _check_axes(path, header, len(sizes), min(sizes, default=-1))
+    source: Source = _mapped(path, header, dtype, shape) if encoding == "raw" else WholeNrrd(path, header, dtype, shape)
     kinds = [str(kind).lower() for kind in header.get("kinds", ["domain"] * len(sizes))][::-1]
     spatial = [k for k, kind in enumerate(kinds) if kind in _DOMAIN_KINDS]
     others = [k for k in range(len(shape)) if k not in spatial]
@@ -77,6 +81,15 @@ def open_nrrd(path: Path) -> Volume:
     )
 
 
+def _check_axes(path: Path, header: dict[str, Any], axes: int, least: int) -> None:
+    """Refuse a header that contradicts itself: each field of axes has an entry for each axis."""
+    per_axis = ("kinds", "spacings", "space directions", "units")
+    wrong = [name for name in per_axis if name in header and len(header[name]) != axes]
+    if least < 0 or wrong:
+        what = f"{wrong[0]!r} has not {axes} entries" if wrong else "sizes are negative or missing"
+        raise InputError(f"{path}: the NRRD header is corrupt ({what}); export the file again")
+
+
 def _dtype(header: dict[str, Any]) -> np.dtype[Any]:
     name = " ".join(str(header["type"]).lower().split())
     code = next((code for code, names in _TYPES.items() if name in names), None)
@@ -89,16 +102,10 @@ def _dtype(header: dict[str, Any]) -> np.dtype[Any]:
 
 
 def _mapped(path: Path, header: dict[str, Any], dtype: np.dtype[Any], shape: tuple[int, ...]) -> Source:
-    detached = header.get("data file") or header.get("datafile")
-    data = path if detached is None else path.parent / str(detached)
-    if detached is not None and ((" " in str(detached) and not data.is_file()) or str(detached).upper() == "LIST"):
-        raise InputError(f"{path}: data spread over several files are not supported; join them in one raw file")
-    if not data.is_file():
-        raise InputError(f"{path}: its data file {data} is missing; put it beside the header")
-    need = int(np.prod(shape)) * dtype.itemsize
+    data = _data_file(path, header)
+    detached = None if data == path else data
+    need = math.prod(shape) * dtype.itemsize
     size = data.stat().st_size
-    if header.get("line skip") or header.get("lineskip"):
-        raise InputError(f"{path}: 'line skip' with raw data is not supported; use 'byte skip'")
     skip = int(header.get("byte skip", header.get("byteskip", 0)))
     offset = size - need if skip == -1 or detached is None else skip
     if detached is None:
@@ -108,6 +115,21 @@ def _mapped(path: Path, header: dict[str, Any], dtype: np.dtype[Any], shape: tup
         raise InputError(f"{data}: the file is truncated, {size} bytes where {offset + need} are needed; copy it again")
     mapped: Array = np.memmap(data, dtype, "r", offset, shape)
     return ArraySource(mapped)
+
+
+def _data_file(path: Path, header: dict[str, Any]) -> Path:
+    """Return the file with the data, which may be another one beside the header or below it."""
+    detached = header.get("data file") or header.get("datafile")
+    data = path if detached is None else path.parent / str(detached)
+    if detached is not None and ((" " in str(detached) and not data.is_file()) or str(detached).upper() == "LIST"):
+        raise InputError(f"{path}: data spread over several files are not supported; join them in one raw file")
+    if detached is not None and (Path(str(detached)).is_absolute() or ".." in Path(str(detached)).parts):
+        raise InputError(f"{path}: its data file {str(detached)!r} is not beside the header; put it there")
+    if not data.is_file():
+        raise InputError(f"{path}: its data file {data} is missing; put it beside the header")
+    if header.get("line skip") or header.get("lineskip"):
+        raise InputError(f"{path}: 'line skip' is not supported; use 'byte skip'")
+    return data
 
 
 def _header_end(head: bytes) -> int:
@@ -137,14 +159,25 @@ def _spacing(path: Path, header: dict[str, Any], file_axes: list[int]) -> tuple[
 
 
 class WholeNrrd:
-    """Compressed or text data, which have no random access: read once, then kept."""
+    """Compressed or text data, which have no random access: read once, then kept.
 
-    def __init__(self, path: Path, shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
-        self._path = path
+    Nothing is unpacked beyond what the header tells, and what no file of its size can hold is refused.
+    """
+
+    def __init__(self, path: Path, header: dict[str, Any], dtype: np.dtype[Any], shape: tuple[int, ...]) -> None:
+        self._path, self._stored = path, dtype
         self.shape = shape
         self.dtype: np.dtype[Any] = dtype.newbyteorder("=")
         self.chunks: tuple[int, ...] | None = None
         self._values: Array | None = None
+        self._data = _data_file(path, header)
+        self._encoding = str(header["encoding"]).lower()
+        self._skip = max(0, int(header.get("byte skip", header.get("byteskip", 0))))
+        need = math.prod(shape) * dtype.itemsize
+        most = _MOST_GROWTH.get(self._encoding[:2], 8) * self._data.stat().st_size
+        if self._skip + need > most:
+            told = self._skip + need
+            raise InputError(f"{path}: the file is truncated, it cannot hold the {told} bytes told; copy it again")
 
     def read(self, region: Region) -> Array:
         """Box of the array.
@@ -160,8 +193,25 @@ class WholeNrrd:
             import nrrd
 
             try:
-                self._values = nrrd.read(str(self._path), index_order="C")[0]
+                self._values = self._unpacked()
             except (nrrd.NRRDError, ValueError, OSError, EOFError, zlib.error) as error:
                 reason = (str(error).splitlines() or [type(error).__name__])[0]
                 raise InputError(f"{self._path}: the data are damaged ({reason}); export the file again") from None
         return np.array(self._values[region], dtype=self.dtype, order="C")
+
+    def _unpacked(self) -> Array:
+        if self._encoding[:2] not in ("gz", "bz"):
+            import nrrd
+
+            whole: Array = nrrd.read(str(self._path), index_order="C")[0]
+            return whole
+        opener = gzip.open if self._encoding[:2] == "gz" else bz2.open
+        need = math.prod(self.shape) * self._stored.itemsize
+        with self._data.open("rb") as file:
+            file.seek(_header_end(file.read(1 << 20)) if self._data == self._path else 0)
+            with opener(file, "rb") as stream:
+                stream.read(self._skip)
+                data = stream.read(need + 1)
+        if len(data) != need:
+            raise ValueError(f"it unpacks to {'more' if len(data) > need else len(data)} bytes where {need} are told")
+        return np.frombuffer(data, self._stored).reshape(self.shape)

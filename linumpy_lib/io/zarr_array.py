@@ -8,6 +8,7 @@ import math
 import os
 import threading
 import warnings
+import zipfile
 import zlib
 from typing import Any, Literal
 
@@ -21,7 +22,10 @@ from linumpy_lib.io.store import DirectoryStore, Store, read_document
 _log = logging.getLogger(__name__)
 
 # What zarr-python, zarrs and numcodecs raise on bytes that do not decode.
-_DECODE_ERRORS = (RuntimeError, ValueError, TypeError, OSError, EOFError, zlib.error, OverflowError, AssertionError)
+_DECODE_ERRORS = (
+    *(RuntimeError, ValueError, TypeError, OSError, EOFError, zlib.error, OverflowError, AssertionError),
+    zipfile.BadZipFile,
+)
 
 
 def open_array(

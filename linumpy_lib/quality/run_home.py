@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from pathlib import Path
 from typing import Any
 
+from linumpy_lib.errors import InputError
+from linumpy_lib.io.text_file import read_json
 from linumpy_lib.quality.run_order import slice_id
 
 _FOLDERS = ("reconstruct", "fusion", "preprocess", "anisotropy")
@@ -54,7 +55,6 @@ def _subject(output: Path, folder: Path) -> str:
 
 def _parameters(output: Path) -> dict[str, Any]:
     try:
-        data = json.loads((output / "pipeline_info" / "params.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError):
+        return read_json(output / "pipeline_info" / "params.json", "run the pipeline again")
+    except InputError:
         return {}
-    return data if isinstance(data, dict) else {}

@@ -6,13 +6,13 @@
 from __future__ import annotations
 
 import functools
-import json
 import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from linumpy_lib.errors import InputError
+from linumpy_lib.io.text_file import read_json
 from linumpy_lib.step import Status
 
 DEFAULT_FILE = Path(__file__).with_name("thresholds.json")
@@ -39,12 +39,7 @@ def read_thresholds(path: Path) -> dict[str, dict[str, Any]]:
     InputError
         If the file cannot be read, or an entry is malformed or contradicts itself.
     """
-    try:
-        data = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path}: is no file of thresholds ({error}); write JSON like {DEFAULT_FILE.name}") from None
-    if not isinstance(data, dict):
-        raise InputError(f"{path}: holds no table of thresholds; write JSON like {DEFAULT_FILE.name}")
+    data = read_json(path, f"write a table of thresholds in JSON like {DEFAULT_FILE.name}")
     for name, entry in data.items():
         _check(path, name, entry)
     return data

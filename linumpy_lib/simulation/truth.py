@@ -22,6 +22,8 @@ import numpy as np
 import numpy.typing as npt
 
 from linumpy_lib.errors import InputError
+from linumpy_lib.io.npz_file import read_npz
+from linumpy_lib.io.text_file import read_json
 
 TRUTH_FILE = "truth.json"
 OPTICS_FILE = "optics.npz"
@@ -269,12 +271,16 @@ def read_truth(folder: Path) -> Truth:
     path = folder / TRUTH_FILE if folder.is_dir() else folder
     if not path.is_file():
         raise InputError(f"{path}: no truth file; simulate_oct writes one beside its tiles")
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except json.JSONDecodeError as error:
-        raise InputError(f"{path}: not JSON (line {error.lineno}); simulate the acquisition again") from None
+    content = read_json(path, "simulate the acquisition again")
     if content.pop("format", None) != FORMAT or content.pop("version", None) != VERSION:
         raise InputError(f"{path}: not a truth file of version {VERSION}; simulate the acquisition again")
+    try:
+        return _truth(content)
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise InputError(f"{path}: not a truth file of version {VERSION} ({error}); simulate again") from None
+
+
+def _truth(content: dict[str, Any]) -> Truth:
     slices = []
     for item in content.pop("slices"):
         tiles = tuple(TileTruth(**{key: _tuples(value) for key, value in tile.items()}) for tile in item.pop("tiles"))
@@ -288,5 +294,4 @@ def read_optics(folder: Path) -> dict[str, npt.NDArray[np.float32]]:
     path = folder / OPTICS_FILE
     if not path.is_file():
         raise InputError(f"{path}: no such file; simulate_oct writes it beside truth.json")
-    with np.load(path, allow_pickle=False) as arrays:
-        return {name: arrays[name] for name in arrays.files}
+    return read_npz(path, "simulate the acquisition again")

@@ -10,6 +10,7 @@ import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -79,13 +80,13 @@ class Nextflow:
     def run(self, *words: str) -> Run:
         return self.command("run", str(self.project / "main.nf"), *words)
 
-    def start(self, *words: str) -> subprocess.Popen[bytes]:
+    def start(self, *words: str, prefix: Sequence[str] = ()) -> subprocess.Popen[bytes]:
         """Begin a run and go on; what it says goes to `started.log` in the folder."""
         program = launcher()
         assert program is not None
         with (self.folder / "started.log").open("wb") as log:
             return subprocess.Popen(
-                [program, "run", str(self.project / "main.nf"), *words],
+                [*prefix, program, "run", str(self.project / "main.nf"), *words],
                 cwd=self.folder,
                 env=self.env,
                 stdout=log,

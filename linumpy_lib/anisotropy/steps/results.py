@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from linumpy_lib.errors import InputError
+from linumpy_lib.io.text_file import read_json as read_document
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -65,10 +65,4 @@ def read_json(path: Path) -> dict[str, Any]:
     InputError
         If it is missing or damaged.
     """
-    try:
-        document = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path}: cannot be read ({error}); run the step that writes it again") from None
-    if not isinstance(document, dict):
-        raise InputError(f"{path}: is not a JSON object; run the step that writes it again")
-    return document
+    return read_document(path, "run the step that writes it again")

@@ -27,8 +27,11 @@ from linumpy_lib.io.slice_factors import read_factors
 from linumpy_lib.io.text_file import read_text
 from linumpy_lib.io.tiff import _ome_spacing
 
-CASES = 400
-"""Of each of the 14 tests below, besides the named examples. No case may take longer than five seconds."""
+CASES = int(os.environ.get("FUZZ_CASES", "400"))
+"""Of each of the 14 tests below, besides the named examples; `make fuzz CASES=20000` asks for more.
+
+No case may take longer than five seconds.
+"""
 
 fuzz = settings(max_examples=CASES, deadline=5000, derandomize=True, suppress_health_check=list(HealthCheck))
 
