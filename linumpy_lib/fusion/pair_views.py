@@ -107,6 +107,8 @@ def require_pair(reference: Volume, moving: Volume) -> tuple[float, float, float
 
 def known_background(volume: Volume) -> float | None:
     """Background that the correction measured before it masked the view; None if it is not recorded."""
+    if "fusion" in volume.provenance:
+        return 0.0  # the fusion has subtracted it
     view = volume.provenance.get("view")
     values = view.get("min_intensity") if isinstance(view, dict) else None
     if isinstance(values, list) and values and isinstance(values[-1], int | float):
