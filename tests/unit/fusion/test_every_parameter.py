@@ -15,7 +15,7 @@ import pytest
 
 from linumpy_lib.cli import execute
 from linumpy_lib.errors import InputError, ParameterError
-from linumpy_lib.fusion import refinement, viz
+from linumpy_lib.fusion import refinement, registration, viz
 from linumpy_lib.fusion.discovery import discover
 from linumpy_lib.fusion.parameters.selection import SelectionParameters
 from linumpy_lib.fusion.recording_plan import plan_recording
@@ -28,7 +28,7 @@ REGISTRATION: dict[str, tuple[str, str, dict[str, str]]] = {
     "fusion_search_offsets_x": ("camera", "3,20,1", {}),
     "fusion_search_offsets_y": ("camera", "3,20,1", {}),
     "fusion_optimizer": ("camera", "nelder_mead", {}),
-    "fusion_slab_size_channels": ("channel", "9", {}),
+    "fusion_slab_size_channels": ("channel", "25", {}),
     "fusion_slab_size_cameras": ("camera", "6", {}),
     "fusion_median_filter_range": ("camera", "20", {}),
     "fusion_precise_gauss": ("camera", "false", {}),
@@ -126,6 +126,8 @@ def test_every_parameter_of_registration(
 ) -> None:
     # Fewer voxels are compared, to be quick.
     monkeypatch.setattr(refinement, "_MOST_POINTS", 12_000)
+    # Small slabs are believed even where they hold little.
+    monkeypatch.setattr(registration, "_MOST_LOST", 1.0)
     assert set(REGISTRATION) == set(register_views.STEP.parameters.model_fields)
     bases = {"camera": register(pairs, "camera", tmp_path / "base", {})}
     assert register(pairs, "camera", tmp_path / "again", {}) == bases["camera"]
