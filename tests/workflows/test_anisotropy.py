@@ -50,7 +50,7 @@ def test_the_stores_of_a_stub_run_are_valid(stub: Run, store: str) -> None:
 
 def test_a_run_records_itself(stub: Run) -> None:
     names = sorted(path.name.split("_")[0] for path in (stub.folder / "test_results" / "pipeline_info").iterdir())
-    assert names == ["dag", "params.json", "report", "timeline", "trace", "versions.json"]
+    assert names == [".lock", "dag", "params.json", "report", "timeline", "trace", "versions.json"]
 
 
 @pytest.fixture(scope="module")

@@ -219,7 +219,7 @@ def test_bad_recordings(recording: Path, tmp_path: Path) -> None:
         with pytest.raises(InputError, match=message):
             execute(STEP, words(other, tmp_path / "out"))
     (other / f"{STEM}.json").write_text("[1]")
-    with pytest.raises(InputError, match="describes no view"):
+    with pytest.raises(InputError, match="holds no JSON object"):
         execute(STEP, words(other, tmp_path / "out"))
 
 

@@ -66,6 +66,7 @@ def test_a_recording_from_python(config: ProcessingConfig) -> None:
         "fused_overview.png",
         "fusion_result.png",
         "intensity_correction.png",
+        "quality_over_depth.png",
         "registration.png",
     ]
     first = open_volume(stores[0]).read()
