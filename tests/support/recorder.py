@@ -141,6 +141,7 @@ if step == "discover_views":
     plan = {
         **{"specimen": 0, "timepoints": [0], "views": views, "missing": [], "mask_groups": []},
         **{"camera_pairs": [[0, 1]], "channel_pairs": [[0, 1]], "fuse": True, "keep_pairs": True},
+        "global_masks": {"0": "global", "1": "global"},
     }
     (folder / f"{given['name']}_recording.json").write_text(json.dumps(plan))
     (folder / f"{given['name']}_views").mkdir()

@@ -431,7 +431,7 @@ def test_a_broken_truth_file_is_named(tmp_path):
     with pytest.raises(InputError, match=r"truth\.json"):
         read_truth(tmp_path)
     (tmp_path / "truth.json").write_text("{")
-    with pytest.raises(InputError, match="not JSON"):
+    with pytest.raises(InputError, match=r"truth\.json.*JSON"):
         read_truth(tmp_path)
     (tmp_path / "truth.json").write_text("{}")
     with pytest.raises(InputError, match="version"):
