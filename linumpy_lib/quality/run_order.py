@@ -78,6 +78,7 @@ _BY_NAME = (
 )
 _BY_FOLDER = {"stack": "stack_slices", "anisotropy": "report_anisotropy", "fusion": "fuse_views"}
 _SLICE = re.compile(r"(?:^|_)z(\d+)(?=_|\.|$)")
+_PAIR = re.compile(r"(?:^|_)z(\d{1,18})_from_z(\d{1,18})(?=_|\.|$)")
 
 
 def title(step: str) -> str:
@@ -100,6 +101,18 @@ def slice_id(name: str) -> int | None:
     """
     found = _SLICE.search(name)
     return int(found[1]) if found and "_from_z" not in name and len(found[1]) < 19 else None
+
+
+def pair_of_slices(name: str) -> tuple[int, int] | None:
+    """Return the two slices, upper one first, of a task or file about slices that are no neighbours.
+
+    Examples
+    --------
+    >>> pair_of_slices("z04_from_z02_register_pair_preview.png"), pair_of_slices("z04")
+    ((2, 4), None)
+    """
+    found = _PAIR.search(name)
+    return (int(found[2]), int(found[1])) if found else None
 
 
 def step_of_picture(where: str, steps: frozenset[str]) -> str:

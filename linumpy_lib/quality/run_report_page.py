@@ -11,7 +11,7 @@ from typing import Any
 from linumpy_lib.quality.picture_data import PictureData, picture_data
 from linumpy_lib.quality.report import Metric, Report, Section, format_value
 from linumpy_lib.quality.run_files import Picture
-from linumpy_lib.quality.run_order import VOLUME_STEPS, rank, title
+from linumpy_lib.quality.run_order import VOLUME_STEPS, pair_of_slices, rank, title
 from linumpy_lib.quality.run_report import RunReport, StepSummary
 from linumpy_lib.quality.run_report_script import SCRIPT
 from linumpy_lib.quality.run_report_style import STYLE
@@ -270,7 +270,10 @@ def _thumbs(shown: Sequence[Picture], pictures: dict[Path, PictureData], *, larg
     for picture in shown:
         data = pictures[picture.path]
         number = picture.slice_id
+        pair = pair_of_slices(picture.path.name)
         words = f"{title(picture.step)}, slice {number}" if number is not None and picture.step else picture.where
+        if pair is not None and picture.step:
+            words = f"{title(picture.step)}, slices {pair[0]} and {pair[1]}"
         text, label = escape(words), escape(f"enlarge: {words}")
         parts.append(
             f'<figure><button type="button" class="zoom" aria-label="{label}"><img src="{data.source}" alt="{text}" '
@@ -296,6 +299,9 @@ def _parameters(section: Section, report: RunReport) -> None:
 def _caption(picture: Picture) -> str:
     """Slice where a picture shows one; the file's name tells the kind where a step makes several."""
     name = picture.where.split("/")[-1]
+    pair = pair_of_slices(name)
+    if pair is not None and picture.step in name:
+        return f"slices {pair[0]} and {pair[1]}"
     return f"slice {picture.slice_id}" if picture.slice_id is not None and picture.step in name else name
 
 

@@ -7,7 +7,10 @@ from dataclasses import dataclass
 from itertools import accumulate
 
 from linumpy_lib.quality.run_files import Figure, RunFiles, TaskRecord
+from linumpy_lib.quality.run_order import pair_of_slices
 from linumpy_lib.step import Status
+
+_MOTION = (("translation_x", "px"), ("translation_y", "px"), ("rotation_degrees", "deg"))
 
 
 @dataclass(frozen=True)
@@ -52,7 +55,7 @@ def trends(run: RunFiles) -> list[Series]:
                     found.setdefault((task.step, name), {})[task.slice_id] = figure
     series = [_series(step, name, figures) for (step, name), figures in found.items()]
     shown = [s for s in series if len(s.points) > 1 and (s.flagged or len({v for _, v, _ in s.points}) > 1)]
-    return [*_positions(run), *_accumulated(run.tasks), *shown]
+    return [*_positions(run), *_accumulated(run.tasks), *_contradictions(run.tasks), *shown]
 
 
 def _series(step: str, name: str, figures: dict[int, Figure]) -> Series:
@@ -97,7 +100,7 @@ def _accumulated(tasks: list[TaskRecord]) -> list[Series]:
     """Sum up over the pairs of neighbours: how far a drift leads."""
     pairs = {t.slice_id: t for t in tasks if t.step == "register_pair" and t.slice_id is not None}
     series = []
-    for name, unit in (("translation_x", "px"), ("translation_y", "px"), ("rotation_degrees", "deg")):
+    for name, unit in _MOTION:
         numbers = [(n, task.figures[name].number) for n, task in sorted(pairs.items()) if name in task.figures]
         known = [(n, value) for n, value in numbers if value is not None]
         if len(known) > 1:
@@ -105,3 +108,41 @@ def _accumulated(tasks: list[TaskRecord]) -> list[Series]:
             points: list[tuple[int, float, Status]] = [(n, s, "info") for (n, _), s in zip(known, sums, strict=True)]
             series.append(Series("register_pair", f"sum of {name}", unit, tuple(points), judged=True))
     return series
+
+
+def _contradictions(tasks: list[TaskRecord]) -> list[Series]:
+    """Compare pairs with slices between them with the sum of the neighbours that lead from one slice to the other.
+
+    The difference is the error of registration as it shows without a truth. It is drawn at the lower slice; where
+    several pairs end at a slice, that from farthest away counts.
+    """
+    pairs = [task for task in tasks if task.step == "register_pair"]
+    near = {t.slice_id: t for t in pairs if t.slice_id is not None}
+    far = {ids: task for task in pairs if (ids := pair_of_slices(task.name)) is not None}
+    series = []
+    for name, unit in _MOTION:
+        found: dict[int, float] = {}
+        for (fixed, moving), task in sorted(far.items(), key=lambda item: item[0], reverse=True):
+            whole, sum_ = _number(task, name), _way(near, fixed, moving, name)
+            if whole is not None and sum_ is not None:
+                found[moving] = whole - sum_
+        if len(found) > 1:
+            points: tuple[tuple[int, float, Status], ...] = tuple((n, found[n], "info") for n in sorted(found))
+            series.append(Series("register_pair", f"{name} beyond neighbours", unit, points, judged=True))
+    return series
+
+
+def _way(near: dict[int, TaskRecord], fixed: int, moving: int, name: str) -> float | None:
+    """Sum of a figure over the neighbours from one slice to a later one; None where one is absent."""
+    total = 0.0
+    while moving > fixed:
+        task = near.get(moving)
+        step, before = (None, None) if task is None else (_number(task, name), _number(task, "fixed_id"))
+        if step is None or before is None or before >= moving:
+            return None
+        total, moving = total + step, int(before)
+    return total if moving == fixed else None
+
+
+def _number(task: TaskRecord, name: str) -> float | None:
+    return task.figures[name].number if name in task.figures else None

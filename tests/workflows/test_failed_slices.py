@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import json
+import re
+from html import unescape
 from pathlib import Path
 
 import pytest
@@ -24,6 +26,12 @@ def acquisition(folder: Path, slices: int, tile: str, cut: tuple[int, ...]) -> P
         path = sorted((raw / f"tile_x01_y00_z{number:02d}").glob("image_*.bin"))[0]
         path.write_bytes(path.read_bytes()[:1000])
     return raw
+
+
+def ledger(page: str) -> dict[int, tuple[str, str]]:
+    """State and reason of every slice in the table of a report's page."""
+    row = r'<tr[^>]*data-slice="(\d+)"[^>]*>.*?<span class="state (\w+)">\2</span></td><td class="why">(.*?)</td>'
+    return {int(found[1]): (found[2], unescape(found[3])) for found in re.finditer(row, page)}
 
 
 @pytest.fixture(scope="module")
@@ -62,11 +70,16 @@ def test_the_run_goes_on_without_the_slices_that_it_may_lose(runs: Nextflow, dam
     assert not (output / "preprocess" / "mosaic_grid_3d_z02.ome.zarr").exists()
 
     execute(REPORT, [str(output)])
+    page = next((output / "preprocess").glob("*_report.html")).read_text(encoding="utf-8")
     report = json.loads(next((output / "preprocess").glob("*_report.json")).read_text())
     assert report["status"] == "error"
     assert [row["state"] for row in report["slices"]] == ["excluded", "used", "failed", "failed"]
     assert "the file is truncated" in report["slices"][2]["why"]
     assert report["verdict"][0] == "2 slices failed and are not in the result."
+    assert report["slice_counts"]["failed"] == 2
+    assert report["verdict"][0] in page
+    assert [state for state, _ in ledger(page).values()] == ["excluded", "used", "failed", "failed"]
+    assert ledger(page)[2][1] == report["slices"][2]["why"]
 
 
 def test_a_volume_keeps_the_place_of_a_slice_that_failed(tmp_path: Path) -> None:
@@ -78,9 +91,20 @@ def test_a_volume_keeps_the_place_of_a_slice_that_failed(tmp_path: Path) -> None
     assert run.status == 0, run.text
     assert "without z02: failed, and --max_failed_slices is 1" in run.text
     results = nextflow.folder / "results" / "reconstruct"
+    assert "z02 in create_mosaic_grid: tiles/tile_x01_y00_z02/image_" in run.text
     report = json.loads((results / "brain_quality_report.json").read_text())
     assert [row["state"] for row in report["slices"]] == ["excluded", "used", "failed", "used", "used"]
     assert "the file is truncated" in report["slices"][2]["why"]
+    assert report["status"] == "error"
+    # as the run made it by itself, page and text too
+    page = (results / "brain_quality_report.html").read_text(encoding="utf-8")
+    rows = ledger(page)
+    assert [rows[number][0] for number in range(5)] == ["excluded", "used", "failed", "used", "used"]
+    assert "failed: tiles/tile_x01_y00_z02/image_" in rows[2][1]
+    assert "1 slice failed and is not in the result." in page
+    text = (results / "brain_quality_report.txt").read_text(encoding="utf-8")
+    assert "1 slice failed and is not in the result." in text
+    assert "the file is truncated" in text
     with (results / "stack" / "stacking_decisions.csv").open() as stream:
         tops = {int(row["slice_id"]): int(row["first_plane"]) for row in csv.DictReader(stream)}
     assert (tops[3] - tops[1], tops[4] - tops[3]) == (20, 10)

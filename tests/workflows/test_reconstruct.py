@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import json
+import re
+from html import unescape
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +13,7 @@ import pytest
 from support.nextflow_runs import Nextflow, Run, digests
 
 from linumpy_lib.io import open_volume
+from linumpy_lib.quality.report import format_value
 
 SMALL = {
     "slices": "5",
@@ -85,6 +88,40 @@ def test_the_report_tells_every_slice(done: tuple[Nextflow, Run]) -> None:
     assert figures["truth_total_depth"] == pytest.approx(0, abs=1e-6)
     assert figures["truth_position_rms"] < 1.5
     assert "create_mosaic_grid" in report["steps"]
+
+
+def plain(markup: str) -> str:
+    """Text of a piece of a page."""
+    return unescape(re.sub(r"<[^>]+>", "", markup))
+
+
+def test_the_page_has_the_truth_in_its_appendix(done: tuple[Nextflow, Run]) -> None:
+    nextflow, _run = done
+    results = nextflow.folder / "results" / "reconstruct"
+    page = (results / "brain_one_quality_report.html").read_text(encoding="utf-8")
+    report = json.loads((results / "brain_one_quality_report.json").read_text())
+    title = "Appendix: the truth of the simulated input"
+    assert page.count(f">{title}</a>") == 1, "the contents lead to it"
+    appendix = page.split(f"<h2>{title}")[1].split("</section>")[0]
+    cards = {card.split("<")[0]: plain(card) for card in appendix.split('<div class="name">')[1:]}
+
+    words = {"ok": "in range", "warning": "look at this", "error": "out of range"}
+    figures = {figure["name"].replace("_", " "): figure for figure in report["steps"]["compare_with_truth"]["figures"]}
+    assert cards.keys() == figures.keys()
+    for name, figure in figures.items():
+        unit = f" {figure['unit']}" if figure["unit"] else ""
+        value = figure["texts"] if figure["max"] is None else f"{format_value(figure['max'])}{unit}"
+        assert value in cards[name]
+        assert words.get(figure["status"], "") in cards[name]
+        assert all(f"{rule} {format_value(bound)}" in cards[name] for rule, bound in figure["thresholds"].items())
+    targets = {name for name, figure in figures.items() if figure["thresholds"]}
+    assert targets >= {"truth position rms", "truth position max", "truth rotation rms", "truth correlation"}
+    rows = [[plain(cell) for cell in re.findall(r"<td.*?</td>", row)] for row in re.findall(r"<tr>.*?</tr>", appendix)]
+    shown = {row[0]: row for row in rows if row}
+    # what the simulator did to each slice, and what became of it
+    assert [shown[str(number)][1] for number in (10, 11, 12)] == ["yes", "no", "yes"]
+    assert [shown[str(number)][-2] for number in (9, 10)] == ["excluded", "used"]
+    assert shown["11"][-2] in ("interpolated", "gap")
 
 
 def test_tables_of_the_user_take_the_place_of_those_that_are_made(done: tuple[Nextflow, Run]) -> None:

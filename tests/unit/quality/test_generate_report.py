@@ -255,6 +255,38 @@ def test_what_the_user_chose_comes_first(tmp_path: Path) -> None:
     assert "a = 1" in text
 
 
+def test_pairs_with_slices_between_them_are_no_slices_and_show_what_neighbours_got_wrong(tmp_path: Path) -> None:
+    root = published_run(tmp_path / "results")
+    pairs = root / "reconstruct" / "register_pairwise"
+    near = {1: (0, 1.0), 2: (1, 1.5), 3: (2, -0.5), 4: (3, 2.0), 9: (4, 0.0)}
+    for number, (fixed, shift) in near.items():
+        figures = {"translation_x": figure("translation_x", shift, "px"), "fixed_id": figure("fixed_id", fixed)}
+        add_task(pairs, "register_pair", f"z{number:02d}", figures)
+    for fixed, number, shift in ((1, 3, 1.25), (2, 4, 1.75), (1, 4, 3.5), (4, 6, 9.0)):
+        figures = {"translation_x": figure("translation_x", shift, "px"), "z_correlation": figure("z_correlation", 0.9)}
+        add_task(pairs, "register_pair", f"z{number:02d}_from_z{fixed:02d}", figures)
+    doubtful = {"z_correlation": figure("z_correlation", 0.1)}
+    add_task(pairs, "register_pair", "z09_from_z03", doubtful)
+    add_picture(root / "reconstruct" / "previews" / "register_pair" / "z04_from_z02_register_pair_preview.png")
+    made = run_report(read_run(root))
+
+    series = {s.name: s.points for s in made.series if s.step == "register_pair"}
+    # from 1 to 3 neighbours add up to 1.0, from 1 to 4 to 3.0, which is the longest way to 4; nothing leads to 6
+    assert series["translation_x beyond neighbours"] == ((3, 0.25, "info"), (4, 0.5, "info"))
+    assert series["sum of translation_x"][-1][:2] == (9, 4.0)
+    assert [row.id for row in made.slices] == list(range(10))
+    assert next(row for row in made.slices if row.id == 9).steps["register_pair"] == "info", "its neighbour is well"
+
+    page, text, data = report(root)
+    (issue,) = data["issues"]
+    assert (issue["figure"], issue["status"], issue["found"]) == ("z_correlation", "error", {"z09_from_z03": "0.1"})
+    assert "z09_from_z03" in text
+    assert "z09_from_z03" in page
+    assert "translation_x beyond neighbours [px]" in page
+    assert "<figcaption>slices 2 and 4</figcaption>" in page
+    assert 'alt="Registration of neighbours, slices 2 and 4"' in page
+
+
 def test_a_note_of_many_slices_is_one_line(tmp_path: Path) -> None:
     for name in ("z01", "z02"):
         figures = {f"{name}_tiles": {"value": 9}}
