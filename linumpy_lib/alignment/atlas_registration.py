@@ -319,12 +319,21 @@ def register_to_template(
     centre = template.centroid_mm
     smallest = min(*template.image.shape, *subject.image.shape)
     coarse = max(1, min(8, smallest // 12))
-    rough: list[tuple[float, Pose]] = []
+    rough: list[tuple[bool, float, Pose]] = []
+    failure = InputError("the registration to the atlas failed")
     for start in search_start(template, subject, initial):
         transform = itk_transform(start, centre, "rigid")
-        _, value = _refine(fixed, moving, transform, metric, [coarse], min(max_iterations, 100))
-        rough.append((value, _pose(transform)))
-    _, pose = min(rough, key=lambda item: item[0])
+        try:
+            _, value = _refine(fixed, moving, transform, metric, [coarse], min(max_iterations, 100))
+        except InputError as error:
+            failure = error
+            continue
+        lost = _lost(template, subject, start, _pose(transform))
+        # among starts whose refinement left the tissue, the search tells which is best
+        rough.append((lost, len(rough) if lost else value, start if lost else _pose(transform)))
+    if not rough:
+        raise failure
+    _, _, pose = min(rough, key=lambda item: item[:2])
     start_metric = _value(fixed, moving, pose, metric)
     shrink = [s for s in (4, 2, 1) if s <= max(1, coarse)]
     kinds = ["rigid"] if kind == "rigid" else ["rigid", "affine"]
@@ -334,7 +343,8 @@ def register_to_template(
         _refine(fixed, moving, transform, metric, shrink, max_iterations)
         refined = _pose(transform)
         new = _value(fixed, moving, refined, metric)
-        if new <= value:  # a refinement never makes it worse
+        # a refinement never makes it worse
+        if new <= value and not _lost(template, subject, pose, refined):
             pose, value = refined, new
     flipped = {}
     for name, degrees in zip("xyz", _FLIPS, strict=True):
@@ -344,6 +354,11 @@ def register_to_template(
         flipped[name] = _value(fixed, moving, other, metric)
     overlap, correlation = _agreement(template, subject, pose)
     return AtlasFit(pose, value, start_metric, overlap, correlation, subject.tissue_mm3 / template.tissue_mm3, flipped)
+
+
+def _lost(template: Brain, subject: Brain, before: Pose, after: Pose) -> bool:
+    """Whether a refinement slid the brains apart: small images in a corner of each other look alike to a metric."""
+    return _agreement(template, subject, after)[0] < 0.5 * _agreement(template, subject, before)[0]
 
 
 def _value(fixed: Any, moving: Any, pose: Pose, metric: Metric) -> float:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 STYLE = """
 nav { position: sticky; top: 0; background: var(--page); padding: .5rem 0; z-index: 2; overflow-x: auto;
-  white-space: nowrap; border-bottom: 1px solid var(--line); }
+  border-bottom: 1px solid var(--line); }
 section { scroll-margin-top: 3rem; }
 a { color: var(--accent); }
 :focus-visible { outline: 3px solid var(--accent); outline-offset: 2px; border-radius: 4px; }
-.verdict { font-size: 1.05rem; padding-left: 1.2rem; margin: .4rem 0 1rem; } .verdict li { margin: .2rem 0; }
+.verdict { font-size: 1.05rem; padding-left: 1.2rem; margin: .4rem 0 1rem; } .verdict li { margin: .2rem 0;
+  overflow-wrap: anywhere; }
 .controls { margin: .2rem 0 .6rem; display: flex; gap: 1.2rem; flex-wrap: wrap; align-items: center; }
 .controls label { display: inline-flex; gap: .4rem; align-items: center; }
 .state { font-weight: 600; white-space: nowrap; }
@@ -64,7 +65,7 @@ details.step > summary { color: var(--text); font-weight: 600; font-size: 1.02re
 details.step > summary code { color: var(--faint); font-weight: 400; font-size: .88rem; }
 @media (max-width: 640px) { table.issues thead { display: none; } table.issues tr { display: block; padding: .4rem 0;
   border-bottom: 1px solid var(--line); } table.issues td { display: block; border: 0; padding: .05rem 0; }
-  main { padding: 1rem .6rem 2rem; } section { padding: .8rem .7rem 1rem; }
+  nav { white-space: nowrap; } main { padding: 1rem .6rem 2rem; } section { padding: .8rem .7rem 1rem; }
   header h1 { font-size: 1.35rem; } .cards { grid-template-columns: repeat(auto-fill, minmax(136px, 1fr)); }
   .thumbs { grid-template-columns: repeat(2, minmax(0, 1fr)); } .thumbs.large { grid-template-columns: 1fr; }
   button.zoom img { height: 110px; } .thumbs.large button.zoom img { height: auto; max-height: 70vh; } }

@@ -53,9 +53,11 @@ def trends(run: RunFiles) -> list[Series]:
             for name, figure in task.figures.items():
                 if figure.number is not None:
                     found.setdefault((task.step, name), {})[task.slice_id] = figure
-    series = [_series(step, name, figures) for (step, name), figures in found.items()]
-    shown = [s for s in series if len(s.points) > 1 and (s.flagged or len({v for _, v, _ in s.points}) > 1)]
-    return [*_positions(run), *_accumulated(run.tasks), *_contradictions(run.tasks), *shown]
+    every = [_series(step, name, figures) for (step, name), figures in found.items()]
+    shown = [s for s in every if len(s.points) > 1 and (s.flagged or len({v for _, v, _ in s.points}) > 1)]
+    series = [*_positions(run), *_accumulated(run.tasks), *_contradictions(run.tasks), *shown]
+    first = list(dict.fromkeys(s.step for s in series))
+    return sorted(series, key=lambda s: first.index(s.step))
 
 
 def _series(step: str, name: str, figures: dict[int, Figure]) -> Series:

@@ -283,6 +283,8 @@ def test_pairs_with_slices_between_them_are_no_slices_and_show_what_neighbours_g
     assert "z09_from_z03" in text
     assert "z09_from_z03" in page
     assert "translation_x beyond neighbours [px]" in page
+    trends = page.split("<h2>Trends over slices")[1].split("</section>")[0]
+    assert trends.split("<details>")[0].count("<h3>Registration of neighbours</h3>") == 1
     assert "<figcaption>slices 2 and 4</figcaption>" in page
     assert 'alt="Registration of neighbours, slices 2 and 4"' in page
 
