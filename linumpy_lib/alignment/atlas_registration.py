@@ -255,8 +255,9 @@ def _refine(
     import SimpleITK as sitk  # noqa: N813
 
     method = _sampled(_method(metric), metric, fixed.GetNumberOfPixels())
+    extent = max(n * s for n, s in zip(fixed.GetSize(), fixed.GetSpacing(), strict=True))
     method.SetOptimizerAsRegularStepGradientDescent(
-        learningRate=1.0,
+        learningRate=min(1.0, extent / 8),  # millimetres; a longer step throws a small brain out of the template
         minStep=1e-4,
         numberOfIterations=iterations,
         relaxationFactor=0.6,
