@@ -28,6 +28,26 @@ def cosine_basis(length: int, order: int) -> Float64:
     return basis
 
 
+def coefficients_of(field: Float64, order: int) -> Float64:
+    """Find the cosines of a field.
+
+    Parameters
+    ----------
+    field : float64 array, shape (y, x)
+        Its values.
+    order : int
+        Cosines along each axis at most.
+
+    Returns
+    -------
+    float64 array, shape (ky, kx)
+        As `evaluate` takes them.
+    """
+    along_y, along_x = (cosine_basis(n, min(order, n)) for n in field.shape)
+    result: Float64 = along_y @ field @ along_x.T
+    return result
+
+
 def evaluate(coefficients: npt.ArrayLike, grid: tuple[int, int], shape: tuple[int, int]) -> Float64:
     """Evaluate a field on another grid over the same area.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -11,6 +12,7 @@ import numpy.typing as npt
 from linumpy_lib.device import Device
 from linumpy_lib.illumination.basic import FEWEST_TILES, BasicFit, fit_basic
 from linumpy_lib.illumination.cosines import evaluate
+from linumpy_lib.illumination.overlap_fit import fit_overlaps
 from linumpy_lib.illumination.tile_pool import Float32, TilePool
 
 SMALLEST_FLAT = 0.05
@@ -98,23 +100,54 @@ def fit_shading(pool: TilePool, choices: ShadingChoices, device: Device | None =
     str
         Why, then; else empty.
     """
+    return _fit_depths(pool, choices.per_z_fit, lambda chosen: (_fit(pool, chosen, choices, device), ""))
+
+
+def fit_shading_to_overlaps(
+    pool: TilePool, per_z_fit: bool, overlap: tuple[float, float] | None
+) -> tuple[Shading | None, str]:
+    """Fit a flat field to what neighbouring tiles show twice.
+
+    Parameters
+    ----------
+    pool : TilePool
+        Pictures of the tiles.
+    per_z_fit : bool
+        One field for each depth.
+    overlap : tuple of float, optional
+        Overlap (y, x), fractions of a tile.
+
+    Returns
+    -------
+    Shading or None
+        None if too few tiles overlap, or the fit makes no sense.
+    str
+        Why, then; else empty.
+    """
+    return _fit_depths(pool, per_z_fit, lambda chosen: fit_overlaps(pool, chosen, overlap))
+
+
+def _fit_depths(
+    pool: TilePool, per_z_fit: bool, fit: Callable[[npt.NDArray[np.bool_]], tuple[BasicFit | None, str]]
+) -> tuple[Shading | None, str]:
+    """Fit to the usable pictures (tiles, depths): all depths at once, or one by one."""
     good = usable(pool)
     tiles = int(good.any(axis=1).sum())
     if tiles < FEWEST_TILES:
         return None, f"{tiles} tiles show something; a flat field needs {FEWEST_TILES} at least"
-    if not choices.per_z_fit:
-        fit = _fit(pool, good, choices, device)
-        reason = _nonsense(fit)
-        return (None, reason) if reason else (_shading([fit], np.zeros(1)), "")
+    if not per_z_fit:
+        found, reason = fit(good)
+        reason = reason if found is None else _nonsense(found)
+        return (None, reason) if found is None or reason else (_shading([found], np.zeros(1)), "")
     fits, depths = [], []
     for k, depth in enumerate(pool.depths):
         chosen = np.zeros_like(good)
         chosen[:, k] = good[:, k]
         if chosen.sum() < max(FEWEST_TILES, tiles / 4):
             continue
-        fit = _fit(pool, chosen, choices, device)
-        if not _nonsense(fit):
-            fits.append(fit)
+        found, _ = fit(chosen)
+        if found is not None and not _nonsense(found):
+            fits.append(found)
             depths.append(depth)
     return (_shading(fits, np.array(depths)), "") if fits else (None, "no depth has enough tiles that show something")
 

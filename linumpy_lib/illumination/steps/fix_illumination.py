@@ -88,7 +88,7 @@ def fix_illumination(*, input: Volume, parameters: FixIlluminationParameters, ta
     """
     from linumpy_lib.device import get_device
     from linumpy_lib.illumination.seams import measure_seams, overlap_fraction
-    from linumpy_lib.illumination.shading import ShadingChoices, corrected, fit_shading
+    from linumpy_lib.illumination.shading import ShadingChoices, corrected, fit_shading, fit_shading_to_overlaps
     from linumpy_lib.illumination.tile_pool import pool_tiles
     from linumpy_lib.io import open_volume
     from linumpy_lib.io.mosaic_grid import mosaic_grid
@@ -102,17 +102,25 @@ def fix_illumination(*, input: Volume, parameters: FixIlluminationParameters, ta
     pool = pool_tiles(volume, grid, parameters.fix_illum_fit_max_samples, threads=task.threads, progress=task.progress)
     prefix = "fix_illum_"
     own = {name.removeprefix(prefix): value for name, value in parameters if name != "fix_illum_fit_max_samples"}
-    device = get_device(task.device)
-    shading, reason = fit_shading(pool, ShadingChoices(**own), device)
+    choices = ShadingChoices(**own)
+    shading, reason = fit_shading(pool, choices, get_device(task.device))
     overlap = overlap_fraction(grid)
     before = measure_seams(pool, overlap)
-    after, better = before, pool
+    after, better, fitted_to_overlaps = before, pool, False
     if shading is not None:
         better = corrected(pool, shading)
         after = measure_seams(better, overlap)
-        if before.seam_l1 is not None and after.seam_l1 is not None and after.seam_l1 > WORSE * before.seam_l1:
-            reason = f"the fit makes seams worse ({before.seam_l1:.3f} before, {after.seam_l1:.3f} after)"
-            shading, after, better = None, before, pool
+    if choices.backend == "linum-basic" and not choices.darkfield:
+        other, _ = fit_shading_to_overlaps(pool, choices.per_z_fit, overlap)
+        smooth = measure_seams(changed := corrected(pool, other), overlap) if other is not None else before
+        if other is not None and smooth.seam_l1 is not None:
+            # the flat field that leaves the fainter seams
+            fitted_to_overlaps = shading is None or after.seam_l1 is None or smooth.seam_l1 < after.seam_l1
+            if fitted_to_overlaps:
+                shading, reason, better, after = other, "", changed, smooth
+    if shading is not None and before.seam_l1 and after.seam_l1 and after.seam_l1 > WORSE * before.seam_l1:
+        reason = f"the fit makes seams worse ({before.seam_l1:.3f} before, {after.seam_l1:.3f} after)"
+        shading, after, better, fitted_to_overlaps = None, before, pool, False
     if reason:
         task.note(f"{volume.name}: illumination is left as it is: {reason}")
     elif shading is not None and not shading.converged:
