@@ -21,7 +21,7 @@ import numpy.typing as npt
 
 from linumpy_lib.device import Device, get_device
 from linumpy_lib.device_memory import or_on_cpu
-from linumpy_lib.illumination.cosines import Float64, cosine_basis
+from linumpy_lib.illumination.cosines import Float64, coefficients_of, cosine_basis
 
 FLAT_ORDER = 24
 DARK_ORDER = 4
@@ -196,8 +196,8 @@ class _Solver:
         self.flat /= self.flat.mean()
         baseline = self._levels((self.images - self.unit * self.dark) / self.flat)
         return BasicFit(
-            _coefficients(self.flat, self.bases),
-            _coefficients(self.dark, self.dark_bases) * self.unit,
+            coefficients_of(self.flat, self.bases),
+            coefficients_of(self.dark, self.dark_bases) * self.unit,
             np.maximum(baseline, _SMALLEST_BASELINE * self.unit),
             self.grid,
             used,
@@ -309,7 +309,7 @@ class _Solver:
         for ss, sr, *_ in sums:
             known = ss > 1e-4 * ss.max(initial=0)
             moved.append(np.where(known, sr / np.where(known, ss, 1), 0))
-        coefficients = _coefficients(self.log_flat, self.bases) + self._joined(moved[0], moved[1])
+        coefficients = coefficients_of(self.log_flat, self.bases) + self._joined(moved[0], moved[1])
         along_y, along_x = self.bases
         self.log_flat = np.clip(along_y.T @ (coefficients * self.shrink) @ along_x, *np.log([_SMALLEST_FLAT**2, 1e3]))
         flat = np.exp(self.log_flat)
@@ -322,7 +322,7 @@ class _Solver:
             after, before = _PAIRS[axis]
             field[(..., *after)] += differences
             field[(..., *before)] -= differences
-        joined: Float64 = _coefficients(field, self.bases) / self.laplacian
+        joined: Float64 = coefficients_of(field, self.bases) / self.laplacian
         return joined
 
     def _believe(self, believed: float) -> None:
@@ -348,12 +348,7 @@ class _Solver:
                 sums.append(part * scale)
             squares += (self._joined(*sums) ** 2).sum(axis=0)
         variance = squares * self.tiles / max(1, self.tiles - 1)
-        values = _coefficients(self.log_flat, self.bases) ** 2
+        values = coefficients_of(self.log_flat, self.bases) ** 2
         with np.errstate(divide="ignore", invalid="ignore"):
             shrink = 1 - believed**2 * variance / values
         self.shrink = np.where(values > 0, np.clip(shrink, 0, 1), 0)
-
-
-def _coefficients(field: Float64, bases: list[Float64]) -> Float64:
-    result: Float64 = bases[0] @ field @ bases[1].T
-    return result

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import numpy.typing as npt
 
@@ -28,23 +30,22 @@ def cosine_basis(length: int, order: int) -> Float64:
     return basis
 
 
-def coefficients_of(field: Float64, order: int) -> Float64:
+def coefficients_of(field: Float64, bases: Sequence[Float64]) -> Float64:
     """Find the cosines of a field.
 
     Parameters
     ----------
     field : float64 array, shape (y, x)
         Its values.
-    order : int
-        Cosines along each axis at most.
+    bases : two float64 arrays, shapes (ky, y) and (kx, x)
+        `cosine_basis` of each axis.
 
     Returns
     -------
     float64 array, shape (ky, kx)
         As `evaluate` takes them.
     """
-    along_y, along_x = (cosine_basis(n, min(order, n)) for n in field.shape)
-    result: Float64 = along_y @ field @ along_x.T
+    result: Float64 = bases[0] @ field @ bases[1].T
     return result
 
 

@@ -21,7 +21,7 @@ import numpy as np
 import numpy.typing as npt
 
 from linumpy_lib.illumination.basic import FLAT_ORDER, BasicFit
-from linumpy_lib.illumination.cosines import Float64, coefficients_of
+from linumpy_lib.illumination.cosines import Float64, coefficients_of, cosine_basis
 from linumpy_lib.illumination.tile_pool import TilePool
 
 FEWEST_OVERLAPS = 4
@@ -34,15 +34,17 @@ _FREE = 3.0
 _HUBER = 1.345
 _NARROWEST_PX = 2
 _SMALLEST_SCALE = 1e-3
-_ITERATIONS = 200
 _TOLERANCE = 1e-4
+# The smoothness at which the cosines have the variance that was estimated, and the least that they are held down.
+_AS_ESTIMATED = 0.05
+_SMALLEST_HOLD = 1e-6
 # Start of the cosines' variance; it is estimated.
 _VARIANCE = 1e-3
 
 
 @dataclass(frozen=True)
 class _Borders:
-    """Overlaps along one axis: the functions' differences (pixels, functions), log ratios and weights (borders, pixels)."""
+    """Overlaps along one axis: differences of functions (pixels, functions), log ratios, weights (overlaps, pixels)."""
 
     differences: Float64
     ratios: Float64
@@ -50,7 +52,12 @@ class _Borders:
 
 
 def fit_overlaps(
-    pool: TilePool, chosen: npt.NDArray[np.bool_], overlap: tuple[float, float] | None
+    pool: TilePool,
+    chosen: npt.NDArray[np.bool_],
+    overlap: tuple[float, float] | None,
+    *,
+    smoothness: float = 0.05,
+    max_iterations: int = 500,
 ) -> tuple[BasicFit | None, str]:
     """Fit a flat field to the overlaps of neighbouring tiles.
 
@@ -62,6 +69,11 @@ def fit_overlaps(
         Pictures to use.
     overlap : tuple of float, optional
         Overlap (y, x), fractions of a tile.
+    smoothness : float
+        How strongly the cosines are held down: at 0.05 as their estimated variance says, at twice as much as if they
+        were half as large; at 0 not at all, and what no overlap shows stays unknown.
+    max_iterations : int
+        Iterations at most.
 
     Returns
     -------
@@ -82,12 +94,13 @@ def fit_overlaps(
     count = sum(len(one.ratios) for one in borders)
     if count < FEWEST_OVERLAPS:
         return None, f"{count} tiles overlap; {FEWEST_OVERLAPS} are needed"
-    weights, iterations, converged = _solve(borders)
+    weights, iterations, converged = _solve(borders, smoothness, max_iterations)
     flat = np.exp(np.tensordot(weights, _functions(np.arange(grid[0]), np.arange(grid[1]), grid), 1))
     flat /= flat.mean()
     level = [float(np.median(one / flat)) for one in pool.images[chosen]]
     dark = np.zeros((1, 1))
-    return BasicFit(coefficients_of(flat, FLAT_ORDER), dark, np.array(level), grid, iterations, converged), ""
+    bases = [cosine_basis(length, min(FLAT_ORDER, length)) for length in grid]
+    return BasicFit(coefficients_of(flat, bases), dark, np.array(level), grid, iterations, converged), ""
 
 
 def _frequencies() -> list[tuple[int, int]]:
@@ -161,12 +174,12 @@ def _ratio(
     return ratio, lit
 
 
-def _solve(borders: list[_Borders]) -> tuple[Float64, int, bool]:
+def _solve(borders: list[_Borders], smoothness: float, max_iterations: int) -> tuple[Float64, int, bool]:
     """Weights of the functions, iterations, and whether they came to rest."""
     fall = np.array([np.hypot(a, b) for a, b in _frequencies()]) ** -_SLOPE
     cosines, count = len(fall), borders[0].differences.shape[1]
-    found, variance = np.zeros(count), _VARIANCE
-    for iteration in range(1, _ITERATIONS + 1):
+    found, variance, iterations, rested = np.zeros(count), _VARIANCE, 0, False
+    for _ in range(max_iterations):
         residuals = [one.ratios - found @ one.differences.T for one in borders]
         sizes = [np.abs(r)[one.weights > 0] for r, one in zip(residuals, borders, strict=True)]
         scale = max(1.4826 * float(np.median(np.concatenate(sizes))), _SMALLEST_SCALE)
@@ -181,9 +194,16 @@ def _solve(borders: list[_Borders]) -> tuple[Float64, int, bool]:
         covariance = np.linalg.inv(normal / noise + np.diag(1 / prior))
         previous, found = found, covariance @ (right / noise)
         variance = float(np.mean((found[:cosines] ** 2 + np.diag(covariance)[:cosines]) / fall))
-        if np.abs(found - previous).max() < _TOLERANCE:
-            return found, iteration, True
-    return found, _ITERATIONS, False
+        iterations += 1
+        rested = bool(np.abs(found - previous).max() < _TOLERANCE)
+        if rested:
+            break
+    held = np.full(count, (smoothness / _AS_ESTIMATED) ** 2)
+    held[cosines:] = 1
+    # where nothing is held down and no overlap tells, the smallest solution
+    precision = np.maximum(held, _SMALLEST_HOLD) / prior
+    found = np.linalg.inv(normal / noise + np.diag(precision)) @ (right / noise)
+    return found, iterations, rested
 
 
 def _inflation(normal: Float64, scores: Float64, scale: float) -> float:

@@ -104,7 +104,7 @@ def fit_shading(pool: TilePool, choices: ShadingChoices, device: Device | None =
 
 
 def fit_shading_to_overlaps(
-    pool: TilePool, per_z_fit: bool, overlap: tuple[float, float] | None
+    pool: TilePool, choices: ShadingChoices, overlap: tuple[float, float] | None
 ) -> tuple[Shading | None, str]:
     """Fit a flat field to what neighbouring tiles show twice.
 
@@ -112,8 +112,8 @@ def fit_shading_to_overlaps(
     ----------
     pool : TilePool
         Pictures of the tiles.
-    per_z_fit : bool
-        One field for each depth.
+    choices : ShadingChoices
+        How; the backend and the dark field do not matter.
     overlap : tuple of float, optional
         Overlap (y, x), fractions of a tile.
 
@@ -124,7 +124,17 @@ def fit_shading_to_overlaps(
     str
         Why, then; else empty.
     """
-    return _fit_depths(pool, per_z_fit, lambda chosen: fit_overlaps(pool, chosen, overlap))
+
+    def fit(chosen: npt.NDArray[np.bool_]) -> tuple[BasicFit | None, str]:
+        return fit_overlaps(
+            pool,
+            chosen,
+            overlap,
+            smoothness=choices.smoothness_flatfield,
+            max_iterations=choices.max_iterations,
+        )
+
+    return _fit_depths(pool, choices.per_z_fit, fit)
 
 
 def _fit_depths(

@@ -103,31 +103,33 @@ def fix_illumination(*, input: Volume, parameters: FixIlluminationParameters, ta
     prefix = "fix_illum_"
     own = {name.removeprefix(prefix): value for name, value in parameters if name != "fix_illum_fit_max_samples"}
     choices = ShadingChoices(**own)
-    shading, reason = fit_shading(pool, choices, get_device(task.device))
     overlap = overlap_fraction(grid)
     before = measure_seams(pool, overlap)
-    after, better, fitted_to_overlaps = before, pool, False
-    if shading is not None:
-        better = corrected(pool, shading)
-        after = measure_seams(better, overlap)
+    fits = [fit_shading(pool, choices, get_device(task.device))]
     if choices.backend == "linum-basic" and not choices.darkfield:
-        other, _ = fit_shading_to_overlaps(pool, choices.per_z_fit, overlap)
-        smooth = measure_seams(changed := corrected(pool, other), overlap) if other is not None else before
-        if other is not None and smooth.seam_l1 is not None:
-            # the flat field that leaves the fainter seams
-            fitted_to_overlaps = shading is None or after.seam_l1 is None or smooth.seam_l1 < after.seam_l1
-            if fitted_to_overlaps:
-                shading, reason, better, after = other, "", changed, smooth
-    if shading is not None and before.seam_l1 and after.seam_l1 and after.seam_l1 > WORSE * before.seam_l1:
+        fits.append(fit_shading_to_overlaps(pool, choices, overlap))
+    reason = fits[0][1]
+    shading, after, better = None, before, pool
+    for candidate in (found for found, _ in fits if found is not None):
+        changed = corrected(pool, candidate)
+        seams = measure_seams(changed, overlap)
+        if shading is None or _fainter(seams, after):
+            shading, after, better, reason = candidate, seams, changed, ""
+    if before.seam_l1 is not None and after.seam_l1 is not None and after.seam_l1 > WORSE * before.seam_l1:
         reason = f"the fit makes seams worse ({before.seam_l1:.3f} before, {after.seam_l1:.3f} after)"
-        shading, after, better, fitted_to_overlaps = None, before, pool, False
+        shading, after, better = None, before, pool
     if reason:
         task.note(f"{volume.name}: illumination is left as it is: {reason}")
     elif shading is not None and not shading.converged:
         task.note(f"{volume.name}: the fit did not come to rest in {shading.iterations} iterations")
     _tell(task, pool, shading, before, after)
+    task.metric("fitted_to_overlaps", int(shading is not None and len(fits) > 1 and shading is fits[1][0]))
     _write(volume, grid, shading, task)
     _draw(task, volume, grid, (pool, better), shading)
+
+
+def _fainter(seams: Seams, others: Seams) -> bool:
+    return seams.seam_l1 is not None and others.seam_l1 is not None and seams.seam_l1 < others.seam_l1
 
 
 def _tell(task: Task, pool: TilePool, shading: Shading | None, before: Seams, after: Seams) -> None:
