@@ -6,9 +6,7 @@ import math
 from dataclasses import dataclass, replace
 from typing import Literal
 
-import numpy as np
-
-from linumpy_lib.alignment.planar import Bounds, Box, Image, content_box, score, smooth_inside, starts
+from linumpy_lib.alignment.planar import Bounds, Box, Image, content_box, details, score, starts
 from linumpy_lib.alignment.plane_match import (
     DepthMatch,
     Depths,
@@ -21,13 +19,13 @@ from linumpy_lib.alignment.plane_match import (
 )
 from linumpy_lib.alignment.refinement import polish, search
 from linumpy_lib.alignment.rigid import Rigid, image_centre
+from linumpy_lib.alignment.slant import without_slant
 from linumpy_lib.errors import InputError
 from linumpy_lib.io.slice_frame import SliceFrame, slice_frame
 from linumpy_lib.io.volume import Volume
 
 Initial = Literal["both", "none", "com", "gradient"]
 _ROUNDS = 3
-_DETAIL_PX = 4.0
 _LEAST_DETAIL = 0.2
 _INTERPOLATION = 1e-3
 """Correlation that a shift by a fraction of a pixel wins or loses by smoothing alone."""
@@ -270,16 +268,10 @@ def _on_details(fixed: Image, moving: Image, start: Rigid, boxes: tuple[Box, Box
     The deep planes of a slice lie in the shadow of the tissue above them, the shallow planes of the next one do not:
     that changes brightness over tens of pixels, and would pull the motion along.
     """
-    details = [_detail(image) for image in (fixed, moving)]
-    if score(details[0], details[1], start, boxes) < _LEAST_DETAIL:
+    pictures = [details(image) for image in (fixed, moving)]
+    if score(pictures[0], pictures[1], start, boxes) < _LEAST_DETAIL:
         return start
-    return polish(details[0], details[1], start, boxes, rotate=rotate)
-
-
-def _detail(image: Image) -> Image:
-    inside = image != 0
-    picture: Image = np.where(inside, image - smooth_inside(image, inside, _DETAIL_PX), np.float32(0))
-    return picture
+    return polish(pictures[0], pictures[1], start, boxes, rotate=rotate)
 
 
 class DepthSearch:
@@ -332,43 +324,6 @@ def _result(
     return PairResult(**{**made.__dict__, "confidence": trust})
 
 
-def _without_slant(
-    fixed: Volume, moving: Volume, motion: Rigid, bounds: Bounds, settings: PairSettings, gap: tuple[int, float]
-) -> Rigid:
-    """Take out of a motion across a gap what the tissue itself moves by in that depth, as far as both slices show it.
-
-    Structures that run obliquely lie elsewhere at the other side of a gap. How far they move per plane is seen between
-    planes of one slice, whose pixels need no registration.
-
-    Parameters
-    ----------
-    fixed, moving : Volume
-        The slices.
-    motion : Rigid
-        What registration found between the planes at the gap.
-    bounds, settings : Bounds, PairSettings
-        Of the registration.
-    gap : (int, float)
-        Planes that each picture averages, and planes that the two pictures are apart.
-    """
-    count, apart = gap
-    moved = []
-    for volume, deep in ((fixed, True), (moving, False)):
-        step = min(volume.shape[0] - count - (0 if deep else settings.first_plane), max(1, round(apart)))
-        if step < 3:
-            continue
-        low = volume.shape[0] - count - step if deep else settings.first_plane
-        upper, lower = (mean_plane(volume, range(z, z + count)) for z in (low, low + step))
-        still = Rigid(centre=motion.centre)
-        seen = _on_details(upper, lower, still, (content_box(upper), content_box(lower)), rotate=settings.rotate)
-        moved.append(np.array([*seen.shift, seen.angle_rad]) * apart / step)
-    if not moved:
-        return motion
-    y, x, angle = (np.array([*motion.shift, motion.angle_rad]) - np.mean(moved, axis=0)).tolist()
-    straight = Rigid(angle, (y, x), motion.centre)
-    return straight if bounds.hold(straight) else motion
-
-
 def _nearest_planes(
     fixed: Volume,
     moving: Volume,
@@ -386,7 +341,9 @@ def _nearest_planes(
     pictures = mean_plane(fixed, range(last - count, last)), mean_plane(moving, range(first, first + count))
     found = _align(*pictures, origin, bounds, settings)
     apart = depths.expected + first - (last - count)
-    found = replace(found, motion=_without_slant(fixed, moving, found.motion, bounds, settings, (count, apart)))
+    straight = without_slant(fixed, moving, found.motion, (count, apart), first, rotate=settings.rotate)
+    if bounds.hold(straight):
+        found = replace(found, motion=straight)
     flat = DepthMatch(round(depths.expected), depths.expected, found.correlation, 0.0, at_limit=True)
     made = _result(frames, found, canvas, round(depths.expected), depths, flat, settings)
     # other tissue is looked at in its stead: the further off, the less it tells

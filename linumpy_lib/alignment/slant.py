@@ -1,0 +1,127 @@
+"""What tissue moves by from the deepest plane of one slice to the first of another, where planes between are missing.
+
+Structures that run obliquely lie elsewhere at the other side of a gap, each in its own direction, and would pull a
+registration along. How far they move per plane is seen inside the slices, whose planes need no registration: the
+optical flow from plane to plane, averaged over both sides, tells what the moving picture looked like at the depth of
+the fixed one. That picture is registered.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from linumpy_lib.alignment.planar import Image, content_box, details, resample, score
+from linumpy_lib.alignment.plane_match import binning, mean_plane
+from linumpy_lib.alignment.refinement import polish
+from linumpy_lib.alignment.rigid import Rigid
+from linumpy_lib.io.volume import Volume
+
+_FEWEST_PLANES = 3
+# Radius of the window within which tissue moves as one, and steps of the flow; pixels of the binned pictures.
+_RADIUS_PX = 5
+_WARPS = 10
+# Brightest detail, in standard deviations: a vessel counts no more than the texture around it.
+_BRIGHTEST = 3.0
+
+
+def without_slant(
+    fixed: Volume, moving: Volume, motion: Rigid, gap: tuple[int, float], first_plane: int, *, rotate: bool
+) -> Rigid:
+    """Take out of a motion across a gap what the tissue itself moves by in that depth, as far as the slices show it.
+
+    Parameters
+    ----------
+    fixed, moving : Volume
+        The slices (z, y, x).
+    motion : Rigid
+        What registration found between the planes at the gap.
+    gap : (int, float)
+        Planes that each picture averages, and planes that the two pictures are apart.
+    first_plane : int
+        First plane of the moving slice to use.
+    rotate : bool
+        Whether the motion may turn.
+
+    Returns
+    -------
+    Rigid
+        The motion as it was where the slices are too thin to tell, or where what they tell makes the pictures no more
+        alike.
+
+    References
+    ----------
+    Lucas and Kanade (1981) An iterative image registration technique with an application to stereo vision. IJCAI
+    81:674-679.
+    """
+    count, apart = gap
+    span = max(_FEWEST_PLANES, round(apart / 2))
+    last = fixed.shape[0] - count
+    bottom, above = _pictures(fixed, last, max(0, last - span), count)
+    top, below = _pictures(moving, first_plane, min(moving.shape[0] - count, first_plane + span), count)
+    whole = slice(0, bottom.shape[0]), slice(0, bottom.shape[1])
+    drifts = []
+    if above is not None:
+        other, step = above
+        drifts.append(_flow(other, bottom) / np.float32(step))
+    if below is not None:
+        other, step = below
+        turned = np.tensordot(motion.matrix().T.astype(np.float32), _flow(top, other) / np.float32(step), 1)
+        drifts.append(np.stack([resample(part, motion, whole) for part in turned]))
+    if not drifts:
+        return motion
+    target, seen = details(bottom), resample(top, motion, whole)
+    drift = np.stack(drifts).mean(axis=0, dtype=np.float32) * np.float32(apart)
+    straight = details(_moved(seen, drift))
+    boxes = content_box(bottom), content_box(seen)
+    still = Rigid(centre=motion.centre)
+    change = polish(target, straight, still, boxes, rotate=rotate)
+    better = score(target, straight, change, boxes) > score(target, details(seen), still, boxes)
+    return motion.after(change) if better else motion
+
+
+def _pictures(volume: Volume, start: int, other: int, count: int) -> tuple[Image, tuple[Image, int] | None]:
+    """Average `count` planes from `start`; the same from `other` and the distance, unless they are too near."""
+    picture, distance = mean_plane(volume, range(start, start + count)), abs(other - start)
+    if distance < _FEWEST_PLANES:
+        return picture, None
+    return picture, (mean_plane(volume, range(other, other + count)), distance)
+
+
+def _flow(first: Image, second: Image) -> Image:
+    """Where (2, y, x) the second picture shows what the first shows, from there, pixels."""
+    from scipy import ndimage
+    from skimage.registration import optical_flow_ilk
+
+    factor = binning(first.shape)
+    pictures = [_even(_binned(picture, factor)) for picture in (first, second)]
+    flow = optical_flow_ilk(*pictures, radius=_RADIUS_PX, gaussian=True, num_warp=_WARPS)
+    if factor == 1:
+        result: Image = flow.astype(np.float32)
+        return result
+    places = [(np.arange(n) + 0.5) / factor - 0.5 for n in first.shape]
+    grid = np.meshgrid(*places, indexing="ij")
+    return np.stack([ndimage.map_coordinates(part, grid, order=1, mode="nearest") for part in flow * factor])
+
+
+def _binned(picture: Image, factor: int) -> Image:
+    height, width = (n // factor for n in picture.shape)
+    cut = picture[: height * factor, : width * factor]
+    result: Image = cut.reshape(height, factor, width, factor).mean(axis=(1, 3), dtype=np.float32)
+    return result
+
+
+def _even(picture: Image) -> Image:
+    """Details of a picture, in standard deviations."""
+    found = details(picture)
+    inside = picture != 0
+    spread = float(found[inside].std()) if inside.any() else 0.0
+    result: Image = np.clip(found / max(spread, 1e-12), -_BRIGHTEST, _BRIGHTEST).astype(np.float32)
+    return result
+
+
+def _moved(picture: Image, drift: Image) -> Image:
+    from scipy import ndimage
+
+    grid = np.indices(picture.shape, dtype=np.float32)
+    result: Image = ndimage.map_coordinates(picture, grid + drift, order=1).astype(np.float32)
+    return result
