@@ -17,6 +17,8 @@ from linumpy_lib.alignment.rigid import Rigid
 from linumpy_lib.io.volume import Volume
 
 _FEWEST_PLANES = 3
+# Planes between which flow is seen, parts of the gap: nearer ones are noisier, farther ones show another slant.
+_SPANS = (0.5, 0.75)
 # Radius of the window within which tissue moves as one, and steps of the flow; pixels of the binned pictures.
 _RADIUS_PX = 5
 _WARPS = 10
@@ -54,37 +56,35 @@ def without_slant(
     81:674-679.
     """
     count, apart = gap
-    span = max(_FEWEST_PLANES, round(apart / 2))
+    spans = sorted({max(_FEWEST_PLANES, round(part * apart)) for part in _SPANS})
     last = fixed.shape[0] - count
-    bottom, above = _pictures(fixed, last, max(0, last - span), count)
-    top, below = _pictures(moving, first_plane, min(moving.shape[0] - count, first_plane + span), count)
+    bottom, above = _looks(fixed, last, [last - span for span in spans], count)
+    top, below = _looks(moving, first_plane, [first_plane + span for span in spans], count)
     whole = slice(0, bottom.shape[0]), slice(0, bottom.shape[1])
     drifts = []
-    if above is not None:
-        other, step = above
-        drifts.append(_flow(other, bottom) / np.float32(step))
-    if below is not None:
-        other, step = below
-        turned = np.tensordot(motion.matrix().T.astype(np.float32), _flow(top, other) / np.float32(step), 1)
+    if above:
+        drifts.append(np.mean([_flow(other, bottom) / np.float32(step) for other, step in above], axis=0))
+    if below:
+        drift = np.mean([_flow(top, other) / np.float32(step) for other, step in below], axis=0)
+        turned = np.tensordot(motion.matrix().T.astype(np.float32), drift, 1)
         drifts.append(np.stack([resample(part, motion, whole) for part in turned]))
     if not drifts:
         return motion
-    target, seen = details(bottom), resample(top, motion, whole)
-    drift = np.stack(drifts).mean(axis=0, dtype=np.float32) * np.float32(apart)
-    straight = details(_moved(seen, drift))
+    target, seen = _even(bottom), resample(top, motion, whole)
+    straight = _even(_moved(seen, np.stack(drifts).mean(axis=0, dtype=np.float32) * np.float32(apart)))
     boxes = content_box(bottom), content_box(seen)
     still = Rigid(centre=motion.centre)
     change = polish(target, straight, still, boxes, rotate=rotate)
-    better = score(target, straight, change, boxes) > score(target, details(seen), still, boxes)
+    better = score(target, straight, change, boxes) > score(target, _even(seen), still, boxes)
     return motion.after(change) if better else motion
 
 
-def _pictures(volume: Volume, start: int, other: int, count: int) -> tuple[Image, tuple[Image, int] | None]:
-    """Average `count` planes from `start`; the same from `other` and the distance, unless they are too near."""
-    picture, distance = mean_plane(volume, range(start, start + count)), abs(other - start)
-    if distance < _FEWEST_PLANES:
-        return picture, None
-    return picture, (mean_plane(volume, range(other, other + count)), distance)
+def _looks(volume: Volume, start: int, others: list[int], count: int) -> tuple[Image, list[tuple[Image, int]]]:
+    """Average `count` planes from `start`, and from other planes that are not too near, these with their distance."""
+    places = sorted({min(max(z, 0), volume.shape[0] - count) for z in others})
+    seen = [(z, abs(z - start)) for z in places if abs(z - start) >= _FEWEST_PLANES]
+    pictures = [(mean_plane(volume, range(z, z + count)), distance) for z, distance in seen]
+    return mean_plane(volume, range(start, start + count)), pictures
 
 
 def _flow(first: Image, second: Image) -> Image:
