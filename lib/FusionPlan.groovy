@@ -1,5 +1,3 @@
-import groovy.json.JsonSlurper
-
 import java.nio.file.Path
 
 /** What a run makes of a multi-view recording: the plan that DISCOVER_VIEWS wrote, as channel items. */
@@ -10,13 +8,13 @@ class FusionPlan {
     private final Map plan
 
     FusionPlan(Path file) {
-        plan = new JsonSlurper().parseText(file.text) as Map
+        plan = Json.parse(file.text) as Map
     }
 
     /** Views: [meta Map(id, timepoint, camera, channel), view's JSON Path, recording Path, fingerprint of the view's stack]. */
     static List<List> views(Collection<Path> files, Path recording) {
         return files.sort(false) { it.name }.collect { Path file ->
-            final view = new JsonSlurper().parseText(file.text) as Map
+            final view = Json.parse(file.text) as Map
             final meta = [id: view.stem, timepoint: view.timepoint, camera: view.camera, channel: view.channel]
             final stack = Fingerprint.of(recording.resolve(view.stack as String))
             final dark = view.background ? Fingerprint.of(recording.resolve(view.background as String)) : ''

@@ -1,5 +1,4 @@
 import groovy.json.JsonException
-import groovy.json.JsonSlurper
 
 /** Runs `bin/check_run.py` on the head node for `--check`: what only Python can tell of an input. */
 class HeadCheck {
@@ -20,7 +19,7 @@ class HeadCheck {
         final err = new StringBuilder()
         process.waitForProcessOutput(out, err)
         try {
-            final answer = new JsonSlurper().parseText(out.toString()) as Map
+            final answer = Json.parse(out.toString()) as Map
             return [text: answer.plan, problems: answer.problems as List<String>]
         } catch (JsonException | IllegalArgumentException fault) {
             return unreachable(err.readLines().findAll { it.trim() }.with { it ? it.last() : fault.message })

@@ -1,5 +1,4 @@
 import groovy.json.JsonOutput
-import groovy.json.JsonSlurper
 
 import java.nio.file.Files
 import java.nio.file.Path
@@ -22,7 +21,7 @@ class RunRecord {
     /** Versions of the pipeline, the launcher and, from the metrics of the tasks, the library code that computed. */
     void versions(Object workflow, Collection<Path> results) {
         final steps = results.findAll { Path path -> path.fileName.toString().endsWith('_metrics.json') && Files.exists(path) }
-            .collect { Path path -> new JsonSlurper().parse(path.toFile(), 'UTF-8') as Map }
+            .collect { Path path -> Json.parse(path.toFile()) as Map }
             .collectEntries { Map metrics -> [metrics.step, (metrics.provenance ?: [:]) as Map] }
             .collectEntries { name, provenance -> [name, provenance.subMap(['version', 'code', 'libraries'])] }
         write('versions.json', [

@@ -1,5 +1,3 @@
-import groovy.json.JsonSlurper
-
 /**
  * The parameters of the pipeline, read from `nextflow_schema.json`, which is generated from the
  * step dataclasses. Nothing else in the Groovy code knows a parameter's type, range or owner.
@@ -22,7 +20,7 @@ class Schema {
     }
 
     static Schema read(File file) {
-        return new Schema(new JsonSlurper().parse(file, 'UTF-8') as Map)
+        return new Schema(Json.parse(file) as Map)
     }
 
     /** Types that a parameter takes; a single type in the schema becomes a list of one. */

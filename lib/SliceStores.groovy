@@ -1,4 +1,3 @@
-import groovy.json.JsonSlurper
 import java.nio.file.Path
 
 /** Slice stores (`slice_z03_common.ome.zarr`) of one subject: their ids, neighbours and gaps. */
@@ -47,14 +46,14 @@ class SliceStores {
 
     /** Planes of a slice that lie below the top of a later one; 0 where the store does not tell. */
     static double sharedPlanes(Path fixed, Path moving) {
-        final text = new JsonSlurper().parseText(fixed.resolve('zarr.json').text) as Map
+        final text = Json.parse(fixed.resolve('zarr.json').text) as Map
         final interval = text.attributes?.linumpy?.provenance?.slice?.interval_um
         final level = text.attributes?.ome?.multiscales?.first()?.datasets?.first()
         final scale = level?.coordinateTransformations?.find { it.type == 'scale' }?.scale?.first()
         if (interval == null || scale == null) {
             return 0
         }
-        final planes = (new JsonSlurper().parseText(fixed.resolve(level.path as String).resolve('zarr.json').text) as Map).shape.first()
+        final planes = (Json.parse(fixed.resolve(level.path as String).resolve('zarr.json').text) as Map).shape.first()
         return (planes as double) - (id(moving) - id(fixed)) * (interval as double) / (scale as double)
     }
 

@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from linumpy_lib.alignment.planar import Bounds, Box, Image, content_box, details, score, starts
+from linumpy_lib.alignment.planar import Bounds, Box, Image, content_box, even_details, score, starts
 from linumpy_lib.alignment.plane_match import (
     DepthMatch,
     Depths,
@@ -268,7 +268,7 @@ def _on_details(fixed: Image, moving: Image, start: Rigid, boxes: tuple[Box, Box
     The deep planes of a slice lie in the shadow of the tissue above them, the shallow planes of the next one do not:
     that changes brightness over tens of pixels, and would pull the motion along.
     """
-    pictures = [details(image) for image in (fixed, moving)]
+    pictures = [even_details(image) for image in (fixed, moving)]
     if score(pictures[0], pictures[1], start, boxes) < _LEAST_DETAIL:
         return start
     return polish(pictures[0], pictures[1], start, boxes, rotate=rotate)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from linumpy_lib.alignment.planar import Image, content_box, details, resample, score
+from linumpy_lib.alignment.planar import Image, content_box, even_details, resample, score
 from linumpy_lib.alignment.plane_match import binning, mean_plane
 from linumpy_lib.alignment.refinement import polish
 from linumpy_lib.alignment.rigid import Rigid
@@ -22,8 +22,6 @@ _SPANS = (0.5, 0.75)
 # Radius of the window within which tissue moves as one, and steps of the flow; pixels of the binned pictures.
 _RADIUS_PX = 5
 _WARPS = 10
-# Brightest detail, in standard deviations: a vessel counts no more than the texture around it.
-_BRIGHTEST = 3.0
 
 
 def without_slant(
@@ -70,12 +68,12 @@ def without_slant(
         drifts.append(np.stack([resample(part, motion, whole) for part in turned]))
     if not drifts:
         return motion
-    target, seen = _even(bottom), resample(top, motion, whole)
-    straight = _even(_moved(seen, np.stack(drifts).mean(axis=0, dtype=np.float32) * np.float32(apart)))
+    target, seen = even_details(bottom), resample(top, motion, whole)
+    straight = even_details(_moved(seen, np.stack(drifts).mean(axis=0, dtype=np.float32) * np.float32(apart)))
     boxes = content_box(bottom), content_box(seen)
     still = Rigid(centre=motion.centre)
     change = polish(target, straight, still, boxes, rotate=rotate)
-    better = score(target, straight, change, boxes) > score(target, _even(seen), still, boxes)
+    better = score(target, straight, change, boxes) > score(target, even_details(seen), still, boxes)
     return motion.after(change) if better else motion
 
 
@@ -93,7 +91,7 @@ def _flow(first: Image, second: Image) -> Image:
     from skimage.registration import optical_flow_ilk
 
     factor = binning(first.shape)
-    pictures = [_even(_binned(picture, factor)) for picture in (first, second)]
+    pictures = [even_details(_binned(picture, factor)) for picture in (first, second)]
     flow = optical_flow_ilk(*pictures, radius=_RADIUS_PX, gaussian=True, num_warp=_WARPS)
     if factor == 1:
         result: Image = flow.astype(np.float32)
@@ -107,15 +105,6 @@ def _binned(picture: Image, factor: int) -> Image:
     height, width = (n // factor for n in picture.shape)
     cut = picture[: height * factor, : width * factor]
     result: Image = cut.reshape(height, factor, width, factor).mean(axis=(1, 3), dtype=np.float32)
-    return result
-
-
-def _even(picture: Image) -> Image:
-    """Details of a picture, in standard deviations."""
-    found = details(picture)
-    inside = picture != 0
-    spread = float(found[inside].std()) if inside.any() else 0.0
-    result: Image = np.clip(found / max(spread, 1e-12), -_BRIGHTEST, _BRIGHTEST).astype(np.float32)
     return result
 
 

@@ -37,3 +37,9 @@ def test_a_module_reads_no_parameter_of_the_run(module: Path) -> None:
 @pytest.mark.parametrize("module", MODULES, ids=lambda path: path.stem)
 def test_a_module_has_a_test(module: Path) -> None:
     assert (ROOT / "tests" / "modules" / module.parent.name / f"{module.stem}.nf.test").exists()
+
+
+def test_json_is_parsed_in_one_place() -> None:
+    """The parser's own maps are filled when first read: two operators that share one lose pairs of views."""
+    parsers = [path.name for path in sorted((ROOT / "lib").glob("*.groovy")) if "JsonSlurper" in path.read_text()]
+    assert parsers == ["Json.groovy"]
