@@ -2,10 +2,24 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from pathlib import Path
 
-from support.faults import SMALL, Disturbed, Tally, Undisturbed, wait_for
+from support.faults import SMALL, Disturbed, Tally, Undisturbed
 from support.nextflow_runs import Nextflow
+
+
+@contextlib.contextmanager
+def held(run: Disturbed) -> Iterator[None]:
+    """Hold a run at the step that it is at, so that it cannot end before the other one has begun."""
+    step = run.wait_for_step()
+    assert step is not None, run.log()
+    step.suspend()
+    try:
+        yield
+    finally:
+        step.resume()
 
 
 def test_two_runs_into_one_output(tmp_path: Path, small: Undisturbed, tally: Tally) -> None:
@@ -14,8 +28,8 @@ def test_two_runs_into_one_output(tmp_path: Path, small: Undisturbed, tally: Tal
     first = Disturbed(Nextflow(tmp_path / "first"), (*SMALL, *output), "results", 20)
     second = Disturbed(Nextflow(tmp_path / "second"), (*SMALL, *output), "results", 21)
     process = first.start()
-    wait_for(lambda: first.finished() >= 1, "a finished task", process)
-    assert second.start().wait(600) == 1
+    with held(first):
+        assert second.start().wait(600) == 1
     assert "another run is writing into" in second.log()
     second.process = None
     first.faults["a second run into the same output"] += 1
@@ -40,9 +54,9 @@ def test_two_runs_in_one_work_directory(tmp_path: Path, small: Undisturbed, tall
 def test_one_session_resumed_twice_at_once(tmp_path: Path, small: Undisturbed, tally: Tally) -> None:
     nextflow = Nextflow(tmp_path / "run")
     run = Disturbed(nextflow, SMALL, "results", 24)
-    process = run.start()
-    wait_for(lambda: run.finished() >= 1, "a finished task", process)
-    twin = nextflow.run(*SMALL, "-resume")
+    run.start()
+    with held(run):
+        twin = nextflow.run(*SMALL, "-resume")
     assert twin.status == 1, twin.text
     run.faults["a session resumed while it runs"] += 1
     run.finish()

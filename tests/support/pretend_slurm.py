@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 PROGRAM = """#!{python}
-import os, pathlib, re, signal, subprocess, sys
+import os, pathlib, signal, subprocess, sys
 jobs = pathlib.Path({jobs!r})
 words = sys.argv[1:]
 def alive(job):
@@ -20,7 +20,8 @@ def alive(job):
 name = pathlib.Path(sys.argv[0]).name
 if name == "sbatch":
     script = pathlib.Path(words[-1]).read_text() if words and pathlib.Path(words[-1]).exists() else sys.stdin.read()
-    folder = re.search(r"^#SBATCH -D (.+)$", script, re.MULTILINE)[1].strip().replace("\\\\ ", " ")
+    # Nextflow submits from the folder of the task
+    folder = os.getcwd()
     number = 1 + len(list(jobs.iterdir()))
     with open(os.devnull, "rb") as nothing, open(jobs.parent / f"{{number}}.log", "wb") as log:
         runs = subprocess.Popen(["bash", "-c", script], cwd=folder, stdin=nothing, stdout=log, stderr=log,
