@@ -131,7 +131,7 @@ def test_across_a_gap_the_slant_of_the_tissue_is_taken_out(tmp_path: Path) -> No
     result = register(open_volume(made.paths[0]), open_volume(made.paths[2]), PairSettings())
     shift, angle = errors(result.motion, true_motion(made, 0, 2), made)
     assert not result.overlaps
-    assert shift < 0.4  # measured: 0.22, and 1.27 without
+    assert shift < 0.2  # measured: 0.01, and 1.27 without
     assert angle < 0.45
     (tmp_path / "near").mkdir()
     near = section(brain(90), tmp_path / "near", Sectioning(slices=2, missing=(), depth=20, seed=5))
