@@ -38,6 +38,16 @@ check:  ## static checks: format, lint, types, import rules, generated files, Ne
 test: check  ## make check, then every test that needs no special hardware
 	@$(SETUP) dev torch
 	@$(BIN)/python -m pytest -n 2 -m "not gpu and not mps and not slurm and not containers and not long and not faults" $(ARGS)
+	@$(MAKE) nf-test
+
+.PHONY: nf-test
+nf-test:  ## the suites of modules and runs with nf-test, where PATH has it; pytest runs the same cases without
+	@$(SETUP) dev
+	@if command -v nf-test > /dev/null; then \
+		PATH="$(CURDIR)/$(BIN):$$PATH" nf-test test --config tests/nf-test.config; \
+	else \
+		echo "nf-test is not on PATH: its suites (*.nf.test) are left out; pytest drives nextflow through the same cases"; \
+	fi
 
 .PHONY: test-gpu
 test-gpu:  ## the tests that need a CUDA device
