@@ -90,6 +90,14 @@ fuzz:  ## give each reader of files CASES damaged ones: a result or a refusal, s
 	@$(SETUP) dev
 	@FUZZ_CASES=$(CASES) $(BIN)/python -m pytest -n 2 -rP tests/unit/io/test_fuzz_formats.py tests/unit/acquisition/test_fuzz.py $(ARGS)
 
+# pip-audit asks the package index for advisories; an index that serves none makes it fail, not pass.
+AUDIT := pip-audit==2.10.1
+
+.PHONY: audit
+audit:  ## known vulnerabilities of every locked package; needs a package index that serves advisories
+	@python3 -m venv .venv-audit && .venv-audit/bin/pip install --quiet '$(AUDIT)'
+	@for lock in requirements*.lock; do echo "$$lock"; .venv-audit/bin/pip-audit --strict --disable-pip --require-hashes -r "$$lock"; done
+
 .PHONY: test-mps
 test-mps:  ## the tests that need an Apple device
 	@$(SETUP) dev torch
