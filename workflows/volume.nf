@@ -172,11 +172,16 @@ workflow VOLUME {
     // channel: [ meta Map(id), slice config Path ]
     decided = FINALISE_INTERPOLATION.out.config
     if (wanted.auto_exclude_enabled && wanted.apply_pairwise_transforms) {
+        // A single slice has no pair that could tell of it.
+        judged = folders.join(decided)
         EXCLUDE_CLUSTERS(
-            folders.join(decided).map { meta, registered, config -> tuple(meta, registered, config, fingerprints(registered)) },
+            judged.filter { _meta, registered, _config -> registered }.map { meta, registered, config ->
+                tuple(meta, registered, config, fingerprints(registered))
+            },
             steps.exclude_clusters,
         )
-        decided = EXCLUDE_CLUSTERS.out.config
+        alone = judged.filter { _meta, registered, _config -> !registered }.map { meta, _registered, config -> tuple(meta, config) }
+        decided = EXCLUDE_CLUSTERS.out.config.mix(alone)
         records = records.mix(
             EXCLUDE_CLUSTERS.out.config.mix(EXCLUDE_CLUSTERS.out.pairs, EXCLUDE_CLUSTERS.out.metrics).map { _meta, file -> tuple('auto_exclude_slices', file) }
         )

@@ -72,6 +72,8 @@ def crop_interface(*, input: Volume, parameters: CropInterfaceParameters, task: 
         task.note(f"{task.name}: no cut face was found (no rise of intensity along depth); nothing is cut off above")
     depth = max(1, round(parameters.crop_interface_out_depth / step_um))
     last = min(planes, first + depth, max(first + 1, deepest_plane(binned)))
+    if task.stub:  # a corner of a slice may show its face anywhere, and the next steps need its planes
+        first, last = 0, planes
     if last - first < depth:
         task.note(
             f"{task.name}: {(last - first) * step_um:g} um lie below the cut face, less than the "
