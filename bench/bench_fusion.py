@@ -1,20 +1,26 @@
-"""Register and fuse two opposing views of a known sample, against multiview-stitcher in the same run.
+"""Register and fuse two opposing views of a known sample, against multiview-stitcher and isoview in the same run.
 
-python -m bench.bench_fusion [--quick] [--no-peer] [--no-memory] [--threads 2] [--json results.json]
+python -m bench.bench_fusion [--quick] [--no-peer] [--no-memory] [--large] [--threads 2] [--json results.json]
 
 The scenes are the presets of simulate_multiview (256^3; 96^3 with --quick): depth blur, attenuation, noise, gain 0.8,
 shift z 2.6, y -5.2, x 7.4 pixels. Ours are the steps register_views and fuse_views on stores, reading and writing
-included; the peer registers by phase correlation and fuses with content-based weights, from memory. NCC, PSNR and SSIM
-against the truth are of the interior, after the best linear fit of grey values. The last lines hold the peak memory of
-both steps on a long view (192 x 1024 x 1024; memory grows with the planes' size, not with their number).
+included; multiview-stitcher registers by phase correlation and fuses with content-based weights, from memory. With the
+folder of an installed isoview 0.1.0 in ``ISOVIEW_PATH`` its fusion of two cameras runs too, its search narrowed to 12
+pixels. NCC, PSNR and SSIM against the truth are of the interior, after the best linear fit of grey values. The last
+lines hold the peak memory of both steps on long views of 1024 x 1024 (with --large 2048 x 2048) pixels: it grows with
+the planes' size, not with their number.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
+import io
 import json
 import os
+import sys
 import tempfile
+import types
 from pathlib import Path
 from typing import Any
 
@@ -106,6 +112,36 @@ def fuse_peer(folder: str) -> dict[str, float]:
     return {"wall_s": wall, "cpu_s": cpu}
 
 
+def fuse_isoview(folder: str) -> dict[str, float]:
+    """Register and fuse with isoview's function for a pair of cameras; its own CPU seconds, imports left out."""
+    package = types.ModuleType("isoview")
+    package.__path__ = [str(Path(os.environ["ISOVIEW_PATH"]) / "isoview")]
+    # its own __init__ imports a viewer; its files are read by a compiled KLB library: both stay out, arrays go in
+    sys.modules.update(isoview=package, pyklb=types.ModuleType("pyklb"), xmltodict=types.ModuleType("xmltodict"))
+    from isoview import fusion
+    from isoview.config import ProcessingConfig
+
+    views = dict(enumerate(np.load(Path(folder, f"{name}.npy")) for name in NAMES))
+    found: list[Any] = []
+    fusion._find_volume_file = lambda *words: Path(f"camera_{words[3]}")
+    fusion._find_mask_file = lambda *words: None
+    fusion.read_volume = lambda path: views[int(path.name[-1])]
+    fusion.write_volume = lambda volume, path: found.append(volume)
+    near = (-12, 12, 2)  # within its default range of 50 px it settles on shifts of 40 px
+    config = ProcessingConfig(
+        input_dir=Path(folder),
+        output_dir=Path(folder, "isoview"),
+        timepoints=[0],
+        fusion_search_offsets_x=near,
+        fusion_search_offsets_y=near,
+    )
+    words = (Path(folder), Path(folder, "isoview"), 0, 0, 0, 1, 0, config, True, True, True)
+    with contextlib.redirect_stdout(io.StringIO()):
+        wall, cpu = measure_inside(lambda: fusion._fuse_camera_pair(*words))
+    np.save(Path(folder, "isoview.npy"), found[-1])
+    return {"wall_s": wall, "cpu_s": cpu}
+
+
 def judge(folder: str, what: str) -> list[float]:
     """NCC, PSNR [dB] and SSIM of a result, a view, or the better view."""
     from skimage.metrics import structural_similarity
@@ -125,13 +161,14 @@ def judge(folder: str, what: str) -> list[float]:
     return [ncc, psnr, float(structural_similarity(t.astype("f4"), fit.astype("f4"), data_range=span))]
 
 
-def long_view(folder: str, threads: int) -> None:
+def long_view(folder: str, shape: list[int], threads: int) -> None:
     """Write two long views, block by block, and run both steps on them."""
     from linumpy_lib.io import write_volume
     from linumpy_lib.io.lazy import LazyArray
 
     for k, name in enumerate(NAMES):
-        write_volume(Path(folder, f"{name}.ome.zarr"), LazyArray(_Specks(k)), spacing_um=(1, 1, 1), levels=1)
+        source = LazyArray(_Specks(k, (shape[0], shape[1], shape[2])))
+        write_volume(Path(folder, f"{name}.ome.zarr"), source, spacing_um=(1, 1, 1), levels=1)
     _register(folder, threads)
     _fuse(folder, "quality_weighted", threads)
 
@@ -139,11 +176,11 @@ def long_view(folder: str, threads: int) -> None:
 class _Specks:
     """A source of smooth random specks, the second view's shifted by two pixels along x."""
 
-    shape: tuple[int, ...] = (192, 1024, 1024)
     dtype: np.dtype[Any] = np.dtype(np.uint16)
     chunks: tuple[int, ...] | None = None
 
-    def __init__(self, view: int) -> None:
+    def __init__(self, view: int, shape: tuple[int, int, int]) -> None:
+        self.shape: tuple[int, ...] = shape
         rng = np.random.default_rng(1)
         self._tile = np.kron(rng.integers(200, 3000, (24, 32, 32)), np.ones((4, 4, 4))).astype(np.uint16)
         self._move = 2 * view
@@ -153,7 +190,8 @@ class _Specks:
         z, y, x = (np.arange(s.start, s.stop) for s in region)
         n = self._tile.shape
         hashed = self._tile[np.ix_(z % n[0], y % n[1], (x + self._move) % n[2])]
-        lit = (np.hypot((y[:, None] - 512) / 400, (x[None] + self._move - 512) / 380) < 1)[None]
+        ny, nx = self.shape[1:]
+        lit = (np.hypot((y[:, None] / ny - 0.5) / 0.39, ((x[None] + self._move) / nx - 0.5) / 0.37) < 1)[None]
         return np.where(lit, hashed, 110).astype(np.uint16)
 
 
@@ -164,6 +202,7 @@ def main() -> None:
     parser.add_argument("--scenes", nargs="*", default=["opposing", "noisy"], choices=["opposing", "noisy"])
     parser.add_argument("--no-peer", action="store_true")
     parser.add_argument("--no-memory", action="store_true")
+    parser.add_argument("--large", action="store_true", help="measure memory with planes of 2048 x 2048 pixels")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--json", metavar="PATH")
     options = parser.parse_args()
@@ -186,17 +225,20 @@ def main() -> None:
                 _tell(rows, preset, f"fuse only, {mode}", judge(folder, mode), run.wall_s, run.cpu_s)
             for name in NAMES:
                 _tell(rows, preset, f"view alone, {name[15:19]}", judge(folder, name))
-            if not options.no_peer:
-                peer = measure("bench.bench_fusion:fuse_peer", place, repeat=1).result
+            peers = {} if options.no_peer else {"multiview-stitcher": ("fuse_peer", "peer")}
+            if peers and Path(os.environ.get("ISOVIEW_PATH", ""), "isoview", "fusion.py").is_file():
+                peers["isoview"] = ("fuse_isoview", "isoview")
+            for who, (function, result) in peers.items():
+                peer = measure(f"bench.bench_fusion:{function}", place, repeat=1).result
                 ratios = {"cpu_ratio": peer["cpu_s"] / own.cpu_s, "wall_ratio": peer["wall_s"] / own.wall_s}
-                _tell(
-                    rows, preset, "multiview-stitcher", judge(folder, "peer"), peer["wall_s"], peer["cpu_s"], **ratios
-                )
-    if not options.no_memory:
+                _tell(rows, preset, who, judge(folder, result), peer["wall_s"], peer["cpu_s"], **ratios)
+    for planes in () if options.no_memory else (96, 192):
+        width = 2048 if options.large else 1024
         with tempfile.TemporaryDirectory(prefix="bench_fusion_") as folder:
-            run = measure("bench.bench_fusion:long_view", {"folder": folder, "threads": options.threads}, repeat=1)
-            rows.append({"scene": "long", "peak_mb": run.peak_mb, "cpu_s": run.cpu_s})
-            print(f"192 x 1024 x 1024: {run.cpu_s:.1f} s CPU, peak {run.peak_mb:.0f} MB")
+            place = {"folder": folder, "shape": [planes, width, width], "threads": options.threads}
+            run = measure("bench.bench_fusion:long_view", place, repeat=1)
+            rows.append({"scene": "long", "shape": place["shape"], "peak_mb": run.peak_mb, "cpu_s": run.cpu_s})
+            print(f"{planes} x {width} x {width}: {run.cpu_s:.1f} s CPU, peak {run.peak_mb:.0f} MB", flush=True)
     if options.json:
         write_json(options.json, rows)
 

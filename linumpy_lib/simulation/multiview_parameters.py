@@ -135,8 +135,8 @@ PRESETS: dict[str, dict[str, Any]] = {
     "": {},
     "opposing": {"shape": "256,256,256", "cameras": "0,1", "fill": 0.012, "dead_pixels": 0.0, "seed": 8},
     "noisy": {
-        **{"shape": "256,256,256", "cameras": "0,1", "fill": 0.012, "dead_pixels": 0.0, "seed": 8},
-        **{"counts": 60.0, "read_noise": 6.0},
+        **{"shape": "256,256,256", "cameras": "0,1", "fill": 0.2, "dead_pixels": 0.0, "seed": 8},
+        **{"counts": 90.0, "read_noise": 4.0},
     },
 }
 

@@ -18,9 +18,9 @@ from linumpy_lib.simulation import simulate_multiview
 STEM = "SPM00_TM000000_CM00_CM01_CHN00"
 SHAPE = (128, 160, 160)
 # NCC, PSNR [dB] and SSIM of the quality-weighted mode at least; the full size is that of bench.bench_fusion.
-LEAST = {"opposing": (0.975, 38.5, 0.97), "noisy": (0.84, 29.8, 0.62)}
-# Pixels; 60 photons in a quarter of the full size tell less of it.
-SHIFT = {"opposing": 0.1, "noisy": 0.25}
+LEAST = {"opposing": (0.975, 38.5, 0.97), "noisy": (0.96, 27.0, 0.79)}
+SHIFT_PX, ROTATION_DEG = 0.1, 0.05
+MODES = ("quality_weighted", "adaptive_blending", "average", "geometric", "wavelet")
 
 
 @pytest.fixture(scope="module", params=["opposing", "noisy"])
@@ -35,39 +35,37 @@ def fused(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     execute(register_views.STEP, [*pair, "--output", str(folder)])
     pair += ["--registration", str(folder / f"{STEM}_registration.json")]
     pair += ["--topology", str(folder / f"{STEM}_topology.ome.zarr"), "--save_diagnostics", "false"]
-    for mode in ("quality_weighted", "adaptive_blending", "average"):
+    for mode in MODES:
         execute(fuse_views.STEP, [*pair, "--output", str(folder / mode), "--fusion_type", mode])
     return request.param, scene, views, folder
 
 
 def test_shift_and_rotation(fused: tuple[str, Any, Any, Path]) -> None:
-    preset, _scene, _views, folder = fused
+    _preset, _scene, _views, folder = fused
     found = json.loads((folder / f"{STEM}_registration.json").read_text())["transform"]
     offset = np.array([found[f"{axis}_offset"] for axis in "zyx"])
-    assert np.abs(offset + np.array([2.6, -5.2, 7.4])).max() <= SHIFT[preset]
-    assert abs(found["rotation"]) <= 0.05
+    assert np.abs(offset + np.array([2.6, -5.2, 7.4])).max() <= SHIFT_PX
+    assert abs(found["rotation"]) <= ROTATION_DEG
 
 
 def test_quality_weighting_leads_on_all_three_figures(fused: tuple[str, Any, Any, Path]) -> None:
     preset, scene, views, folder = fused
     ours = figures(open_volume(folder / "quality_weighted" / f"{STEM}.ome.zarr").read(), scene.truth)
     assert all(a >= b for a, b in zip(ours, LEAST[preset], strict=True)), ours
-    others = {mode: open_volume(folder / mode / f"{STEM}.ome.zarr").read() for mode in ("adaptive_blending", "average")}
+    others = {mode: open_volume(folder / mode / f"{STEM}.ome.zarr").read() for mode in MODES[1:]}
     others["first view"] = views[0]
     for name, volume in others.items():
         theirs = figures(volume, scene.truth)
-        # In poor light the first view, flat after the linear fit to the truth, has the fused volume's SSIM.
-        margins = (0, 0, -0.01 if (preset, name) == ("noisy", "first view") else 0)
-        assert all(a > b + m for a, b, m in zip(ours, theirs, margins, strict=True)), (name, ours, theirs)
+        assert all(a > b for a, b in zip(ours, theirs, strict=True)), (name, ours, theirs)
 
 
-def test_no_voxel_is_brighter_than_what_was_seen(fused: tuple[str, Any, Any, Path]) -> None:
+def test_no_voxel_is_beyond_the_range_of_what_was_seen(fused: tuple[str, Any, Any, Path]) -> None:
     """Each mode stays within the range of both views, brought to the brightness it fuses them at."""
     _preset, _scene, views, folder = fused
     record = json.loads((folder / f"{STEM}_registration.json").read_text())
     backgrounds, factor = record["backgrounds"], record["factor"]
     gains = (1.0, factor) if factor >= 1 else (1 / factor, 1.0)
     top = max((v.max() - b) * g for v, b, g in zip(views, backgrounds, gains, strict=True))
-    for mode in ("adaptive_blending", "average"):
+    for mode in MODES:
         volume = open_volume(folder / mode / f"{STEM}.ome.zarr").read()
         assert volume.max() <= top + 0.5, mode

@@ -99,7 +99,7 @@ def test_equal_seeds_equal_bytes_and_presets() -> None:
     np.testing.assert_array_equal(one, two)
     assert (one != simulate_multiview(**SMALL, seed=4).view(0, 1).volume).any()
     scene = simulate_multiview(preset="noisy", shape=(8, 16, 16))
-    assert scene.parameters.simulate_multiview_counts == 60
+    assert scene.parameters.simulate_multiview_counts == 90
     assert scene.truth.shape == (8, 16, 16)
     assert scene.cameras == [0, 1]
 
