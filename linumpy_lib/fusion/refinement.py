@@ -49,7 +49,8 @@ class Sampler:
     def places(self, transform: Transform, points: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
         """Voxels of the moving view (3, N) that points of the reference look at."""
         matrix, start = transform.source(self.shape)
-        at: npt.NDArray[np.float64] = matrix @ points + start[:, None]
+        # Here and in _step not by BLAS, whose idle threads wait in a loop and cost as much as the work.
+        at: npt.NDArray[np.float64] = np.einsum("ij,jn->in", matrix, points) + start[:, None]
         return at
 
     def sample(self, places: npt.NDArray[np.float64], *, slopes: bool = False) -> tuple[Floats, Floats]:
@@ -139,7 +140,7 @@ def _step(reference: Floats, moving: Floats, slopes: npt.NDArray[np.float64]) ->
     slopes = (slopes - slopes.mean(0)) * gain
     # The gain is one more unknown, so that a step is not spent on brightness.
     design = np.concatenate([slopes, b[:, None]], axis=1)
-    normal = design.T @ design
+    normal = np.einsum("ni,nj->ij", design, design)
     normal += 1e-9 * np.trace(normal) / len(normal) * np.eye(len(normal))
     residual = a - gain * b
     change = np.linalg.solve(normal, design.T @ residual)
