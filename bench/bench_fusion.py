@@ -18,14 +18,13 @@ import contextlib
 import io
 import json
 import os
-import sys
 import tempfile
-import types
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from bench.isoview_peer import isoview_is_there, prepare_isoview
 from bench.measure import measure, measure_inside, write_json
 
 NAMES = ("SPM00_TM000000_CM00_CHN00", "SPM00_TM000000_CM01_CHN00")
@@ -114,10 +113,7 @@ def fuse_peer(folder: str) -> dict[str, float]:
 
 def fuse_isoview(folder: str) -> dict[str, float]:
     """Register and fuse with isoview's function for a pair of cameras; its own CPU seconds, imports left out."""
-    package = types.ModuleType("isoview")
-    package.__path__ = [str(Path(os.environ["ISOVIEW_PATH"]) / "isoview")]
-    # its own __init__ imports a viewer; its files are read by a compiled KLB library: both stay out, arrays go in
-    sys.modules.update(isoview=package, pyklb=types.ModuleType("pyklb"), xmltodict=types.ModuleType("xmltodict"))
+    prepare_isoview()
     from isoview import fusion
     from isoview.config import ProcessingConfig
 
@@ -226,7 +222,7 @@ def main() -> None:
             for name in NAMES:
                 _tell(rows, preset, f"view alone, {name[15:19]}", judge(folder, name))
             peers = {} if options.no_peer else {"multiview-stitcher": ("fuse_peer", "peer")}
-            if peers and Path(os.environ.get("ISOVIEW_PATH", ""), "isoview", "fusion.py").is_file():
+            if peers and isoview_is_there():
                 peers["isoview"] = ("fuse_isoview", "isoview")
             for who, (function, result) in peers.items():
                 peer = measure(f"bench.bench_fusion:{function}", place, repeat=1).result

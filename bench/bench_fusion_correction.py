@@ -11,15 +11,13 @@ from __future__ import annotations
 import argparse
 import itertools
 import json
-import os
-import sys
 import tempfile
-import types
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from bench.isoview_peer import isoview_is_there, prepare_isoview
 from bench.measure import fastest, measure, measure_inside, write_json
 
 SHAPE = (100, 1024, 1024)
@@ -66,11 +64,7 @@ def own_correction(view: np.ndarray, threads: int | None = None) -> np.ndarray:
 
 def peer_correction(view: np.ndarray) -> np.ndarray:
     """Do the same with the peer's functions, in the order of its pipeline."""
-    if "isoview" not in sys.modules:
-        # its own __init__ imports a viewer and a compiled KLB library, which the corrections do not need
-        package = types.ModuleType("isoview")
-        package.__path__ = [str(Path(os.environ["ISOVIEW_PATH"]) / "isoview")]
-        sys.modules["isoview"] = package
+    prepare_isoview()
     from isoview.corrections import correct_dead_pixels, estimate_background
     from isoview.segmentation import create_coordinate_masks, segment_foreground
 
@@ -146,8 +140,7 @@ def run(*, quick: bool = False, large: bool = False, repeat: int = 2) -> list[di
     own = fastest(lambda: own_correction(view), repeat)
     wall, cpu = measure_inside(lambda: own_correction(view, 1))
     row: dict[str, Any] = {"what": "correction", "shape": list(view.shape), "own_s": own, "own_one_thread_cpu_s": cpu}
-    peer = os.environ.get("ISOVIEW_PATH", "")
-    if Path(peer, "isoview", "corrections.py").is_file():
+    if isoview_is_there():
         results: list[np.ndarray] = []
         wall, cpu = measure_inside(lambda: results.append(peer_correction(view)))
         differing = int(np.count_nonzero(results[0] != own_correction(view)))

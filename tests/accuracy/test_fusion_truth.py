@@ -59,7 +59,7 @@ def test_quality_weighting_leads_on_all_three_figures(fused: tuple[str, Any, Any
         assert all(a > b for a, b in zip(ours, theirs, strict=True)), (name, ours, theirs)
 
 
-def test_no_voxel_is_beyond_the_range_of_what_was_seen(fused: tuple[str, Any, Any, Path]) -> None:
+def test_no_voxel_is_brighter_than_what_was_seen(fused: tuple[str, Any, Any, Path]) -> None:
     """Each mode stays within the range of both views, brought to the brightness it fuses them at."""
     _preset, _scene, views, folder = fused
     record = json.loads((folder / f"{STEM}_registration.json").read_text())

@@ -2,9 +2,11 @@
 
 import numpy as np
 import pytest
+from scipy import ndimage
 from support.opposing_views import opposing_views
 
 from linumpy_lib.fusion import apply_registration, estimate_registration
+from linumpy_lib.fusion.refinement import Sampler
 from linumpy_lib.fusion.registration import Preparation
 from linumpy_lib.fusion.transform import Transform
 
@@ -83,3 +85,20 @@ def test_parts_of_a_transformed_view_are_the_whole():
     part, part_valid = sampled(lambda b: view[b], view.shape, transform, box)
     assert np.abs(part - whole[box]).max() < 1e-2
     assert np.array_equal(part_valid, valid[box])
+
+
+@pytest.mark.parametrize("shape", [(40, 50, 60), (2, 50, 60), (1, 5, 3)])
+def test_compiled_sampling_is_scipys(shape):
+    rng = np.random.default_rng(0)
+    volume = rng.random(shape).astype(np.float32)
+    sampler = Sampler(volume, volume)
+    places = np.stack([rng.uniform(-0.4, n - 0.6, 2000) for n in shape])
+
+    def expected(at):
+        return ndimage.map_coordinates(sampler.spline, at, order=3, prefilter=False, mode="mirror", output=np.float32)
+
+    values, slopes = sampler.sample(places, slopes=True)
+    np.testing.assert_allclose(values, expected(places), rtol=0, atol=1e-6)
+    for axis, half in enumerate(0.5 * np.eye(3)[:, :, None]):
+        np.testing.assert_allclose(slopes[axis], expected(places + half) - expected(places - half), rtol=0, atol=1e-6)
+    np.testing.assert_array_equal(sampler.sample(places)[0], values)
