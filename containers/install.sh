@@ -21,4 +21,4 @@ python3 -m pip install --quiet --disable-pip-version-check --no-input --no-cache
 find /usr/local/lib/python3* -mindepth 3 -type d -name tests -prune -exec rm -rf {} +
 
 apt-get -qq purge -y --auto-remove python3-pip >/dev/null
-rm -rf /var/lib/apt/lists/* /var/cache/apt/* /var/cache/debconf/* /var/log/* ~root/.cache
+rm -rf /var/lib/apt/lists/* /var/cache/apt/* /var/cache/debconf/* /var/log/*
